@@ -1,0 +1,21 @@
+/*
+ * Time as a seam: the parts that measure or wait take a clock, so that tests can drive it.
+ *
+ * Threads: any.
+ */
+#ifndef BR_BASE_CLOCK_H
+#define BR_BASE_CLOCK_H
+
+#include <stdint.h>
+
+struct br_clock {
+    /* Milliseconds from an arbitrary start; never goes back. */
+    int64_t (*now_ms)(const struct br_clock *self);
+    /* Seconds since 1970 UTC; may jump. For dates that others write. */
+    int64_t (*unix_s)(const struct br_clock *self);
+};
+
+/* The system's CLOCK_MONOTONIC and CLOCK_REALTIME; lives as long as the process. */
+const struct br_clock *br_clock_system(void);
+
+#endif
