@@ -1,0 +1,50 @@
+/*
+ * A failed call as its caller sees it: code, reason, message, and what the details of google.rpc.Status
+ * carry.
+ *
+ * Threads: those of the call's owner.
+ * Owns:    nothing; texts live in the call's arena or as long as the process.
+ * Source:  bridge_conventions.md section 3; google/rpc/error_details.proto.
+ */
+#ifndef BR_TRANSLATE_ERROR_H
+#define BR_TRANSLATE_ERROR_H
+
+#include "base/header.h"
+#include "translate/violation.h"
+
+#include <stdint.h>
+
+#define BR_DOMAIN_BRIDGE "modelarts-bridge"
+#define BR_DOMAIN_MODELARTS "modelarts.myhuaweicloud.com"
+
+#define BR_ERROR_METADATA_MAX 8
+
+struct br_error {
+    struct br_status st;
+    const char *domain;                               /* one of the two above */
+    struct br_header metadata[BR_ERROR_METADATA_MAX]; /* ErrorInfo.metadata: keys [a-z][a-z0-9_]* */
+    size_t metadata_count;
+    const struct br_violations *violations; /* BadRequest; NULL: none */
+    const char *request_id;                 /* RequestInfo: upstream's; NULL: none */
+    int64_t retry_after_ms;                 /* RetryInfo; -1: none */
+};
+
+/* |error| becomes OK with no details, of the bridge's own domain. */
+void br_error_init(struct br_error *error);
+
+/* Adds an entry to ErrorInfo.metadata; ignored when the table is full or |value| is NULL. Both are kept. */
+void br_error_add_metadata(struct br_error *error, const char *key, const char *value);
+
+/* Bytes that all trailers of an error may take together. bridge_conventions.md section 3. */
+#define BR_TRAILER_BUDGET_BYTES 7168
+
+/*
+ * |error| as a serialized google.rpc.Status for the grpc-status-details-bin trailer.
+ * Cuts to the budget, counting grpc-message percent-encoded and the details in base64: field violations from
+ * the last, then whole details, ErrorInfo last of all; |cut| tells that something went. |out|  in |arena|.
+ * Returns false when the arena is exhausted: the call is then answered without details.
+ */
+bool br_error_encode(const struct br_error *error, struct br_arena *arena, uint8_t **out, size_t *len,
+                     bool *cut) BR_MUST_CHECK;
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * What upstream answered, or how it failed, -> the error that the caller gets. The only code that turns HTTP
+ * into gRPC.
+ *
+ * Order: the vendor's (HTTP status, error code) in the table -> the HTTP status -> the shape of the body.
+ *
+ * Pure. Threads: any.
+ * Source: bridge_conventions.md sections 1 to 3; wire_facts.md sections 1 to 3; translate/error_codes.tsv.
+ */
+#ifndef BR_TRANSLATE_ERROR_MAP_H
+#define BR_TRANSLATE_ERROR_MAP_H
+
+#include "contract/contract.h"
+#include "translate/error.h"
+
+/* An HTTP answer; all borrowed. */
+struct br_http_answer {
+    int status;                /* 100..599 */
+    struct br_headers headers; /* at least content-type, retry-after, x-request-id where upstream sent them */
+    const char *body;          /* may be NULL when |body_len| is 0; not NUL-terminated */
+    size_t body_len;
+    bool body_cut; /* the body passed the ceiling: |body| is its beginning */
+};
+
+/* Why there is no HTTP answer. Source of the split: bridge_conventions.md section 2. */
+enum br_transport_failure {
+    BR_TRANSPORT_CANCELLED,       /* the caller left */
+    BR_TRANSPORT_DEADLINE,        /* the call's own deadline passed */
+    BR_TRANSPORT_UNREACHABLE,     /* name, connection or TLS handshake failed: nothing was sent */
+    BR_TRANSPORT_CONNECT_TIMEOUT, /* the connect limit passed: nothing was sent */
+    BR_TRANSPORT_BROKEN,          /* the connection broke after the request may have been sent */
+    BR_TRANSPORT_UNTRUSTED,       /* the server's certificate did not verify, or the CA file is unusable */
+    BR_TRANSPORT_TOO_LARGE,       /* a 2xx body passed the ceiling */
+    BR_TRANSPORT_NO_MEMORY,
+    BR_TRANSPORT_FAILED, /* anything else */
+};
+
+/* Every reason of the bridge's own that this module can give is listed in proto/README.md. */
+
+/*
+ * Fills |error| from an answer that is not 2xx.
+ * |now_s|  seconds since 1970, for a Retry-After that is a date.
+ * |arena|  receives the texts; when it is exhausted the code is still right and the details are fewer.
+ */
+void br_error_from_answer(const struct br_http_answer *answer, const struct br_method *method, int64_t now_s,
+                          struct br_arena *arena, struct br_error *error);
+
+/*
+ * Fills |error| from a transfer that gave no answer.
+ * |what| the transport library's name of the failure ("COULDNT_CONNECT"); process lifetime.
+ * |text| one sentence about it, copied; NULL: none. Must hold no secret.
+ */
+void br_error_from_transport(enum br_transport_failure failure, const char *what, const char *text,
+                             const struct br_method *method, struct br_arena *arena, struct br_error *error);
+
+/* Fills |error| from a status that the bridge set itself. |violations| kept; NULL: none. */
+void br_error_from_status(const struct br_status *st, const struct br_violations *violations,
+                          struct br_error *error);
+
+/* The Retry-After value |text| (seconds, or an HTTP date) as milliseconds from |now_s|, 0..3600000; -1:
+ * neither. */
+int64_t br_retry_after_ms(const char *text, int64_t now_s);
+
+/* One row of the vendor table. */
+struct br_error_row {
+    int http;
+    const char *vendor_code; /* "ModelArts.3502"; the gateway's APIGW. is looked up as APIG. */
+    enum br_code code;
+    const char *reason;
+};
+
+/* The compiled vendor table, sorted by (http, vendor_code); generated from translate/error_codes.tsv. */
+extern const struct br_error_row br_error_table[];
+extern const size_t br_error_table_count;
+
+#endif

@@ -1,0 +1,332 @@
+#include "translate/wire_check.h"
+
+#include "base/utf8.h"
+
+#include <string.h>
+
+/* Source: https://protobuf.dev/programming-guides/encoding/ */
+enum wire_type {
+    WIRE_VARINT = 0,
+    WIRE_64BIT = 1,
+    WIRE_LENGTH = 2,
+    WIRE_GROUP_START = 3,
+    WIRE_GROUP_END = 4,
+    WIRE_32BIT = 5,
+};
+
+/* protobuf-c reads no more of a tag and of a length. */
+#define MAX_TAG_BYTES 5
+#define MAX_VARINT_BYTES 10
+#define MAX_FIELD_NUMBER ((UINT32_C(1) << 29) - 1)
+
+/* Each level is one frame and, in free JSON, a map entry and a Value on the way to the next. */
+#define MAX_FRAMES (3 * BR_MAX_DEPTH + 3)
+
+struct record {
+    uint32_t number;
+    unsigned wire_type;
+    const uint8_t *payload; /* a length-prefixed one without its length */
+    size_t len;
+};
+
+/* One message on the way down. */
+struct frame {
+    const struct frame *parent;
+    const struct br_message_plan *plan;
+    const uint8_t *start;
+    const uint8_t *record;                 /* where the record that is being checked begins */
+    const ProtobufCFieldDescriptor *field; /* of that record; NULL while unknown */
+    unsigned depth;
+};
+
+struct walk {
+    const uint8_t *bytes;
+    size_t element_count;
+    struct br_violations *violations;
+    struct br_status *st;
+};
+
+/*
+ * Reads a varint of at most |max_bytes|. Returns the bytes it takes; 0 when it does not end within |end| or
+ * |max_bytes|, or does not fit in 64 bits.
+ */
+static size_t read_varint(const uint8_t *at, const uint8_t *end, size_t max_bytes, uint64_t *out)
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < max_bytes && at + i < end; i++) {
+        if (i == MAX_VARINT_BYTES - 1 && at[i] > 1)
+            return 0;
+        value |= (uint64_t)(at[i] & 0x7F) << (7 * i);
+        if ((at[i] & 0x80) == 0) {
+            *out = value;
+            return i + 1;
+        }
+    }
+    return 0;
+}
+
+/*
+ * Reads the record at |at|, which is before |end|.
+ * Returns NULL, or what is wrong; |out->number| is 0 when that is the tag.
+ */
+static const char *read_record(const uint8_t *at, const uint8_t *end, struct record *out)
+{
+    *out = (struct record){0};
+    uint64_t tag;
+    size_t used = read_varint(at, end, MAX_TAG_BYTES, &tag);
+    if (used == 0)
+        return "a tag that does not end or is too long";
+    if (tag >> 3 == 0 || tag >> 3 > MAX_FIELD_NUMBER)
+        return "a field number outside 1 to 536870911";
+    out->number = (uint32_t)(tag >> 3);
+    out->wire_type = (unsigned)(tag & 7);
+    at += used;
+    size_t left = (size_t)(end - at);
+    uint64_t len = 0;
+
+    switch (out->wire_type) {
+    case WIRE_VARINT: {
+        uint64_t value;
+        len = read_varint(at, end, MAX_VARINT_BYTES, &value);
+        if (len == 0)
+            return "a number that does not end or is longer than 64 bits";
+        break;
+    }
+    case WIRE_64BIT:
+        len = 8;
+        break;
+    case WIRE_32BIT:
+        len = 4;
+        break;
+    case WIRE_LENGTH:
+        used = read_varint(at, end, MAX_TAG_BYTES, &len);
+        if (used == 0)
+            return "a length that does not end or is too long";
+        at += used;
+        left -= used;
+        break;
+    case WIRE_GROUP_START:
+    case WIRE_GROUP_END:
+        /* protobuf-c unpacks no message that holds one. */
+        return "a group, which is not supported";
+    default:
+        return "a wire type that does not exist";
+    }
+    if (len > left)
+        return "a value that goes past the end of its message";
+    out->payload = at;
+    out->len = (size_t)len;
+    return NULL;
+}
+
+/* How many records of |number| stand between |at| and |end|; all of them were read before. */
+static size_t count_records(const uint8_t *at, const uint8_t *end, uint32_t number)
+{
+    size_t count = 0;
+    while (at < end) {
+        struct record record;
+        const char *fault = read_record(at, end, &record);
+        if (fault != NULL)
+            break;
+        count += record.number == number;
+        at = record.payload + record.len;
+    }
+    return count;
+}
+
+/* Makes the chain of places that leads to |frame|'s record, and returns its innermost one. */
+static const struct br_place *make_places(const struct frame *frame, struct br_place *places)
+{
+    const struct br_place *innermost = NULL;
+    struct br_place *child = NULL;
+    size_t used = 0;
+    for (; frame != NULL && used < MAX_FRAMES; frame = frame->parent) {
+        if (frame->field == NULL)
+            continue;
+        struct br_place *place = &places[used++];
+        *place = (struct br_place){.name = frame->field->name, .index = BR_PLACE_NO_INDEX};
+        if (frame->field->label == PROTOBUF_C_LABEL_REPEATED)
+            place->index = count_records(frame->start, frame->record, frame->field->id);
+        if (child != NULL)
+            child->parent = place;
+        else
+            innermost = place;
+        child = place;
+    }
+    return innermost;
+}
+
+static bool refuse_malformed(struct walk *walk, const struct frame *frame, const char *fault)
+{
+    size_t offset = (size_t)(frame->record - walk->bytes);
+    struct br_place places[MAX_FRAMES];
+    const struct br_place *place = make_places(frame, places);
+    if (place == NULL)
+        return br_status_set(walk->st, BR_INVALID_ARGUMENT, "MALFORMED_MESSAGE",
+                             "the request is not a valid message: %s, at byte %zu", fault, offset);
+
+    br_violations_add(walk->violations, place, "%s, at byte %zu", fault, offset);
+    /* The place comes last: it may be too long for the message. */
+    const char *where = br_place_text(place, walk->violations->arena);
+    return br_status_set(walk->st, BR_INVALID_ARGUMENT, "MALFORMED_MESSAGE",
+                         "the request is not a valid message: %s, at byte %zu, in %s", fault, offset,
+                         where != NULL ? where : frame->plan->full_name);
+}
+
+static bool refuse_text(struct walk *walk, const struct frame *frame, const char *fault, size_t index)
+{
+    struct br_place places[MAX_FRAMES];
+    br_violations_add(walk->violations, make_places(frame, places), "%s at byte %zu of the text", fault,
+                      index);
+    return br_violations_none(walk->violations, walk->st);
+}
+
+static bool count_elements(struct walk *walk, size_t count)
+{
+    walk->element_count += count;
+    if (walk->element_count <= BR_MAX_WIRE_ELEMENTS)
+        return true;
+    return br_status_set(walk->st, BR_RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE",
+                         "the request has more than %d fields and list elements", BR_MAX_WIRE_ELEMENTS);
+}
+
+static enum wire_type wire_type_of(ProtobufCType type)
+{
+    switch (type) {
+    case PROTOBUF_C_TYPE_FIXED32:
+    case PROTOBUF_C_TYPE_SFIXED32:
+    case PROTOBUF_C_TYPE_FLOAT:
+        return WIRE_32BIT;
+    case PROTOBUF_C_TYPE_FIXED64:
+    case PROTOBUF_C_TYPE_SFIXED64:
+    case PROTOBUF_C_TYPE_DOUBLE:
+        return WIRE_64BIT;
+    case PROTOBUF_C_TYPE_STRING:
+    case PROTOBUF_C_TYPE_BYTES:
+    case PROTOBUF_C_TYPE_MESSAGE:
+        return WIRE_LENGTH;
+    default:
+        return WIRE_VARINT;
+    }
+}
+
+/* Many numbers in one record. */
+static bool check_packed(struct walk *walk, const struct frame *frame, const struct record *record,
+                         enum wire_type wire_type)
+{
+    if (wire_type != WIRE_VARINT) {
+        size_t size = wire_type == WIRE_32BIT ? 4 : 8;
+        if (record->len % size != 0)
+            return refuse_malformed(walk, frame, "packed numbers that end in the middle of one");
+        return count_elements(walk, record->len / size);
+    }
+    const uint8_t *at = record->payload;
+    const uint8_t *end = at + record->len;
+    while (at < end) {
+        uint64_t value;
+        size_t used = read_varint(at, end, MAX_VARINT_BYTES, &value);
+        if (used == 0)
+            return refuse_malformed(walk, frame,
+                                    "a packed number that does not end or is longer than 64 bits");
+        /* protobuf-c takes each byte for an element. */
+        if (frame->field->type == PROTOBUF_C_TYPE_BOOL && (used != 1 || value > 1))
+            return refuse_malformed(walk, frame, "a packed bool that is neither 0 nor 1");
+        if (!count_elements(walk, 1))
+            return false;
+        at += used;
+    }
+    return true;
+}
+
+static bool check_text(struct walk *walk, const struct frame *frame, const struct record *record)
+{
+    const uint8_t *nul = memchr(record->payload, '\0', record->len);
+    if (nul != NULL)
+        return refuse_text(walk, frame, "must not hold a NUL; there is one", (size_t)(nul - record->payload));
+    size_t valid = br_utf8_valid_prefix((const char *)record->payload, record->len);
+    if (valid != record->len)
+        return refuse_text(walk, frame, "must be UTF-8; it is not", valid);
+    return true;
+}
+
+static const struct br_field_plan *field_plan(const struct br_message_plan *plan, uint32_t number)
+{
+    for (size_t i = 0; i < plan->field_count; i++) {
+        if (plan->fields[i].number == number)
+            return &plan->fields[i];
+    }
+    return NULL;
+}
+
+static bool check_message(struct walk *walk, struct frame *frame, const uint8_t *end);
+
+static bool check_submessage(struct walk *walk, const struct frame *frame, const struct record *record)
+{
+    /*
+     * protobuf-c merges the two, and reads out of bounds where the message has a oneof that neither sets
+     * (merge_messages() looks up the member with the number 0). No encoder writes a field twice.
+     */
+    if (frame->field->label != PROTOBUF_C_LABEL_REPEATED &&
+        count_records(frame->start, frame->record, frame->field->id) > 0)
+        return refuse_malformed(walk, frame, "a message field that is given twice");
+
+    const struct br_field_plan *field = field_plan(frame->plan, frame->field->id);
+    if (field == NULL || field->message == NULL)
+        return refuse_malformed(walk, frame, "a message field that is not in the contract");
+    bool is_wrapper = field->label == BR_LABEL_MAP || field->message->shape == BR_SHAPE_VALUE;
+    struct frame inner = {.parent = frame,
+                          .plan = field->message,
+                          .start = record->payload,
+                          .record = record->payload,
+                          .depth = frame->depth + !is_wrapper};
+    if (inner.depth > BR_MAX_DEPTH)
+        return refuse_malformed(walk, frame, "objects and lists nested too deep");
+    return check_message(walk, &inner, record->payload + record->len);
+}
+
+static bool check_known(struct walk *walk, const struct frame *frame, const struct record *record)
+{
+    const ProtobufCFieldDescriptor *field = frame->field;
+    enum wire_type wire_type = wire_type_of(field->type);
+    if (record->wire_type == wire_type) {
+        if (field->type == PROTOBUF_C_TYPE_STRING)
+            return check_text(walk, frame, record);
+        if (field->type == PROTOBUF_C_TYPE_MESSAGE)
+            return check_submessage(walk, frame, record);
+        return true;
+    }
+    if (record->wire_type == WIRE_LENGTH && field->label == PROTOBUF_C_LABEL_REPEATED)
+        return check_packed(walk, frame, record, wire_type);
+    /* Others take it for an unknown field. protobuf-c fails, or reads a bool from the bytes of a string. */
+    return refuse_malformed(walk, frame, "a value of another type than the field has");
+}
+
+/* Checks the records from |frame->start| to |end|. */
+static bool check_message(struct walk *walk, struct frame *frame, const uint8_t *end)
+{
+    const uint8_t *at = frame->start;
+    while (at < end) {
+        struct record record;
+        frame->record = at;
+        const char *fault = read_record(at, end, &record);
+        frame->field = protobuf_c_message_descriptor_get_field(frame->plan->descriptor, record.number);
+        if (fault != NULL)
+            return refuse_malformed(walk, frame, fault);
+        if (!count_elements(walk, 1))
+            return false;
+        if (frame->field != NULL && !check_known(walk, frame, &record))
+            return false;
+        at = record.payload + record.len;
+    }
+    return true;
+}
+
+bool br_wire_check(const struct br_message_plan *plan, const uint8_t *bytes, size_t len,
+                   struct br_violations *violations, struct br_status *st)
+{
+    if (len == 0)
+        return true;
+    struct walk walk = {.bytes = bytes, .violations = violations, .st = st};
+    struct frame top = {.plan = plan, .start = bytes, .record = bytes, .depth = 1};
+    return check_message(&walk, &top, bytes + len);
+}
