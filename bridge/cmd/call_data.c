@@ -1,0 +1,217 @@
+#include "cmd/call_data.h"
+
+#include "translate/json_read.h"
+#include "translate/violation.h"
+
+#include <string.h>
+
+static const char bad_setting[] = "BAD_SETTING";
+
+/*
+ * A sentence that is put together from pieces. What does not fit in a status's message is left out, which is
+ * what becomes of a longer one anyway.
+ */
+struct sentence {
+    char text[BR_STATUS_MSG_CAP];
+    size_t len;
+};
+
+static void add(struct sentence *sentence, const char *before, const char *text)
+{
+    const char *parts[] = {before, text};
+    for (size_t i = 0; i < 2; i++) {
+        size_t room = sizeof sentence->text - 1 - sentence->len;
+        size_t len = strlen(parts[i]);
+        if (len > room)
+            len = room;
+        memcpy(sentence->text + sentence->len, parts[i], len);
+        sentence->len += len;
+        sentence->text[sentence->len] = '\0';
+    }
+}
+
+/* "package.Service/Method" -> "Method" */
+static const char *last_part(const struct br_method *method)
+{
+    return strrchr(method->path, '/') + 1;
+}
+
+bool br_call_method(const struct br_contract *contract, const char *name, const struct br_method **out,
+                    struct br_status *st)
+{
+    size_t count;
+    const struct br_method *methods = br_contract_methods(contract, &count);
+    const char *wanted = name[0] == '/' ? name + 1 : name;
+    const struct br_method *found = NULL;
+    struct sentence same = {0};
+    struct sentence all = {0};
+    for (size_t i = 0; i < count; i++) {
+        const struct br_method *method = &methods[i];
+        if (strcmp(method->name, wanted) == 0) {
+            found = method;
+            same.len = 0;
+            break;
+        }
+        if (strcmp(last_part(method), wanted) == 0) {
+            add(&same, found != NULL ? ", " : "", method->name);
+            found = found != NULL ? found : method;
+        }
+        if (method->verb != NULL)
+            add(&all, all.len > 0 ? ", " : "", method->name);
+    }
+    char quoted[BR_QUOTE_CAP];
+    if (found == NULL)
+        return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting, "%s: no such method; there are: %s",
+                             br_violation_quote(name, quoted), all.text);
+    if (same.len > strlen(found->name))
+        return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting, "%s: several methods have this name: %s",
+                             br_violation_quote(name, quoted), same.text);
+    if (found->verb == NULL)
+        return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting,
+                             "%s is answered by the bridge itself and cannot be called from here",
+                             found->name);
+    *out = found;
+    return true;
+}
+
+/* Unknown keys and literals are remembered up to this many; further ones are counted. */
+#define UNKNOWN_MAX 8
+
+struct unknown {
+    enum br_drift drift;
+    const char *where;
+    char what[BR_QUOTE_CAP];
+};
+
+struct collector {
+    struct br_drift_observer observer; /* first: the observer is the collector */
+    struct unknown items[UNKNOWN_MAX];
+    size_t count; /* seen */
+};
+
+static void collect(struct br_drift_observer *self, enum br_drift drift, const char *where, const char *what)
+{
+    struct collector *collector = (struct collector *)self;
+    if (collector->count < UNKNOWN_MAX) {
+        struct unknown *item = &collector->items[collector->count];
+        item->drift = drift;
+        item->where = where;
+        (void)br_violation_quote(what, item->what);
+    }
+    collector->count++;
+}
+
+/* The plans below a message, each once: a schema may nest a message into itself. */
+#define PLANS_MAX 256
+struct plans {
+    const struct br_message_plan *items[PLANS_MAX];
+    size_t count;
+};
+
+static void gather_plans(const struct br_message_plan *plan, struct plans *plans)
+{
+    for (size_t i = 0; i < plans->count; i++) {
+        if (plans->items[i] == plan)
+            return;
+    }
+    if (plans->count == PLANS_MAX)
+        return;
+    plans->items[plans->count++] = plan;
+    for (size_t i = 0; i < plan->field_count; i++) {
+        if (plan->fields[i].kind == BR_KIND_MESSAGE)
+            gather_plans(plan->fields[i].message, plans);
+    }
+}
+
+/* What is accepted in place of |unknown|: the keys of its message, or the literals of its enum. */
+static void add_accepted(struct sentence *sentence, const struct plans *plans, const struct unknown *unknown)
+{
+    for (size_t i = 0; i < plans->count; i++) {
+        const struct br_message_plan *plan = plans->items[i];
+        bool is_message = unknown->drift == BR_DRIFT_KEY && strcmp(plan->full_name, unknown->where) == 0;
+        for (size_t j = 0; j < plan->field_count; j++) {
+            const struct br_enum_plan *enumeration = plan->fields[j].enumeration;
+            if (is_message) {
+                add(sentence, j > 0 ? ", " : "", plan->fields[j].key);
+            } else if (unknown->drift == BR_DRIFT_LITERAL && enumeration != NULL &&
+                       strcmp(enumeration->full_name, unknown->where) == 0) {
+                const char *separator = "";
+                for (size_t k = 0; k < enumeration->value_count; k++) {
+                    if (enumeration->values[k].literal == NULL)
+                        continue;
+                    add(sentence, separator, enumeration->values[k].literal);
+                    separator = ", ";
+                }
+                return;
+            }
+        }
+        if (is_message)
+            return;
+    }
+}
+
+/* Every unknown key and literal is named; what is accepted is told for each place once. */
+static bool refuse_unknown(const struct br_method *method, const struct collector *collector,
+                           struct br_status *st)
+{
+    struct plans plans = {0};
+    gather_plans(method->input, &plans);
+    struct sentence sentence = {0};
+    size_t shown = collector->count < UNKNOWN_MAX ? collector->count : UNKNOWN_MAX;
+    for (size_t i = 0; i < shown; i++) {
+        const struct unknown *unknown = &collector->items[i];
+        add(&sentence, i > 0 ? "; " : "", unknown->drift == BR_DRIFT_KEY ? "unknown key " : "unknown value ");
+        add(&sentence, unknown->what, "");
+        bool told = false;
+        for (size_t j = 0; j < i && !told; j++)
+            told = strcmp(collector->items[j].where, unknown->where) == 0;
+        if (told)
+            continue;
+        add(&sentence, ", accepted in ", unknown->where);
+        add(&sentence, ": ", "");
+        add_accepted(&sentence, &plans, unknown);
+    }
+    if (shown < collector->count)
+        add(&sentence, "; and more", "");
+    return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting, "--data: %s", sentence.text);
+}
+
+/* Packs |message|; the arena's ceiling bounds it. */
+static bool pack(const ProtobufCMessage *message, struct br_arena *arena, const uint8_t **packed,
+                 size_t *packed_len, struct br_status *st)
+{
+    size_t len = protobuf_c_message_get_packed_size(message);
+    uint8_t *bytes = br_arena_alloc(arena, len);
+    if (bytes == NULL)
+        return br_arena_fail(arena, st);
+    *packed_len = protobuf_c_message_pack(message, bytes);
+    *packed = bytes;
+    return true;
+}
+
+bool br_call_data(const struct br_method *method, const char *json, size_t len, struct br_arena *arena,
+                  const uint8_t **packed, size_t *packed_len, struct br_status *st)
+{
+    struct collector collector = {.observer = {.seen = collect}};
+    const struct br_json_reader reader = {
+        .code = BR_INVALID_ARGUMENT, .reason = bad_setting, .arena = arena, .observer = &collector.observer};
+    cJSON *tree = NULL;
+    if (!br_json_parse(&reader, json, len, &tree, st)) {
+        br_status_prefix(st, "--data");
+        return false;
+    }
+
+    bool ok = false;
+    ProtobufCMessage *request;
+    if (!cJSON_IsObject(tree))
+        (void)br_status_set(st, BR_INVALID_ARGUMENT, bad_setting,
+                            "--data: expected a JSON object, such as {\"service_id\":\"ID\"}");
+    else if (!br_json_read(&reader, method->input, tree, &request, st))
+        br_status_prefix(st, "--data");
+    else if (collector.count > 0)
+        (void)refuse_unknown(method, &collector, st);
+    else
+        ok = pack(request, arena, packed, packed_len, st);
+    cJSON_Delete(tree);
+    return ok;
+}

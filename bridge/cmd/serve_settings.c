@@ -1,0 +1,161 @@
+#include "cmd/serve_settings.h"
+
+#include "base/log.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* In the order of enum br_log_level. */
+static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL};
+_Static_assert(BR_LOG_ERROR == 0 && BR_LOG_DEBUG == 3, "the choices are the levels");
+
+/* In the order of enum br_http2_choice. */
+static const char *const http2_choices[] = {"auto", "off", NULL};
+
+#define FIELD(field) .offset = offsetof(struct br_serve_settings, field)
+#define SECONDS(count) ((int64_t)(count)*1000)
+#define HOURS(count) SECONDS((count)*3600)
+#define KIB(count) ((int64_t)(count) << 10)
+#define MIB(count) ((int64_t)(count) << 20)
+
+static const struct br_setting rows[] = {
+    {.flag = "listen",
+     .kind = BR_SETTING_TEXTS,
+     FIELD(listen),
+     .initial = "127.0.0.1:50051",
+     .metavar = "ADDRESS",
+     .help = "Where to take gRPC calls: HOST:PORT (port 0: any free one) or unix:PATH."},
+    {.flag = "upstream-url",
+     .kind = BR_SETTING_TEXT,
+     FIELD(upstream_url),
+     .metavar = "URL",
+     .required = true,
+     .help = "The ModelArts endpoint: http:// or https://, host, and if needed :PORT and a path that goes in "
+             "front of every request's."},
+    {.flag = "project-id",
+     .kind = BR_SETTING_TEXT,
+     FIELD(project_id),
+     .metavar = "ID",
+     .help = "The project of calls that name none; without it each call must name one."},
+    {.flag = "default-timeout",
+     .kind = BR_SETTING_DURATION,
+     FIELD(default_timeout_ms),
+     .initial = "30s",
+     .metavar = "DURATION",
+     .min = 1,
+     .max = HOURS(1),
+     .help = "How long a call without a deadline may take (ms, s, m, h); not more than --max-timeout."},
+    {.flag = "max-timeout",
+     .kind = BR_SETTING_DURATION,
+     FIELD(max_timeout_ms),
+     .initial = "10m",
+     .metavar = "DURATION",
+     .min = 1,
+     .max = HOURS(24),
+     .help = "How long any call may take, whatever its deadline (ms, s, m, h)."},
+    {.flag = "connect-timeout",
+     .kind = BR_SETTING_DURATION,
+     FIELD(connect_timeout_ms),
+     .initial = "5s",
+     .metavar = "DURATION",
+     .min = 1,
+     .max = SECONDS(600),
+     .help = "How long looking up the upstream host, connecting and the TLS handshake may take together (ms, "
+             "s, m, h)."},
+    {.flag = "max-in-flight",
+     .kind = BR_SETTING_COUNT,
+     FIELD(max_in_flight),
+     .initial = "1000",
+     .metavar = "COUNT",
+     .min = 1,
+     .max = 100000,
+     .help = "Calls at a time; further ones are refused with RESOURCE_EXHAUSTED."},
+    {.flag = "max-request-bytes",
+     .kind = BR_SETTING_SIZE,
+     FIELD(max_request_bytes),
+     .initial = "4MiB",
+     .metavar = "SIZE",
+     .min = KIB(1),
+     .max = MIB(64),
+     .help = "Ceiling on the message of one call (B, KiB, MiB, GiB)."},
+    {.flag = "max-response-bytes",
+     .kind = BR_SETTING_SIZE,
+     FIELD(max_response_bytes),
+     .initial = "16MiB",
+     .metavar = "SIZE",
+     .min = KIB(1),
+     .max = MIB(256),
+     .help = "Ceiling on the body of one upstream answer (B, KiB, MiB, GiB)."},
+    {.flag = "shards",
+     .kind = BR_SETTING_COUNT,
+     FIELD(shards),
+     .initial = "2",
+     .metavar = "COUNT",
+     .min = 1,
+     .max = 64,
+     .help = "Pairs of threads that carry the calls, each with its own upstream connections."},
+    {.flag = "max-upstream-connections",
+     .kind = BR_SETTING_COUNT,
+     FIELD(max_upstream_connections),
+     .initial = "128",
+     .metavar = "COUNT",
+     .min = 1,
+     .max = 4096,
+     .help = "Upstream connections of one shard; further requests wait for one."},
+    {.flag = "upstream-http2",
+     .kind = BR_SETTING_CHOICE,
+     FIELD(upstream_http2),
+     .initial = "auto",
+     .metavar = "auto|off",
+     .choices = http2_choices,
+     .help = "Whether HTTP/2 is offered to an https upstream (auto) or only HTTP/1.1 is spoken (off)."},
+    {.flag = "ca-file",
+     .kind = BR_SETTING_FILE,
+     FIELD(ca_file),
+     .metavar = "FILE",
+     .help = "PEM file with the certificate authorities that may vouch for the upstream, instead of the "
+             "system's."},
+    {.flag = "log-level",
+     .kind = BR_SETTING_CHOICE,
+     FIELD(log_level),
+     .initial = "info",
+     .metavar = "error|warn|info|debug",
+     .choices = log_levels,
+     .help = "The least important log lines that are written, as JSON to standard error."},
+};
+
+const struct br_settings br_serve_settings_table = {
+    .env_prefix = "MODELARTS_BRIDGE_", .rows = rows, .row_count = sizeof rows / sizeof rows[0]};
+
+/*
+ * The value becomes a segment of every path, and the same one for every call: what a path value may not be is
+ * refused now rather than at each call.
+ */
+static bool check_project_id(const char *id, struct br_status *st)
+{
+    size_t len = strlen(id);
+    if (len > BR_PROJECT_ID_MAX_BYTES)
+        return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
+                             "--project-id: %zu bytes; at most %d are accepted", len,
+                             BR_PROJECT_ID_MAX_BYTES);
+    for (const char *c = id; *c != '\0'; c++) {
+        if (*c <= ' ' || *c > '~' || *c == '/')
+            return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
+                                 "--project-id: character %zu is a slash, a space or not printable ASCII",
+                                 (size_t)(c - id) + 1);
+    }
+    if (strcmp(id, ".") == 0 || strcmp(id, "..") == 0)
+        return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING", "--project-id: \"%s\" is not an ID", id);
+    return true;
+}
+
+bool br_serve_settings_check(struct br_serve_settings *settings, struct br_status *st)
+{
+    if (settings->default_timeout_ms > settings->max_timeout_ms)
+        return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
+                             "--default-timeout (%" PRId64 "ms) is more than --max-timeout (%" PRId64 "ms)",
+                             settings->default_timeout_ms, settings->max_timeout_ms);
+    if (settings->project_id != NULL && !check_project_id(settings->project_id, st))
+        return false;
+    return br_upstream_url_read(settings->upstream_url, &settings->upstream, st);
+}

@@ -1,0 +1,49 @@
+/*
+ * The settings of `serve`: the table as data, and what the bridge is told by it.
+ *
+ * Threads: start-up only.
+ * Owns:    the lists in the struct, until br_serve_settings_finish().
+ */
+#ifndef BR_CMD_SERVE_SETTINGS_H
+#define BR_CMD_SERVE_SETTINGS_H
+
+#include "base/settings.h"
+#include "cmd/upstream_url.h"
+
+/* Bytes of a project ID. Source: the rule on project_id in proto/modelarts/v1/modelarts_service.proto. */
+#define BR_PROJECT_ID_MAX_BYTES 128
+
+enum br_http2_choice {
+    BR_HTTP2_AUTO, /* offered over https, by ALPN */
+    BR_HTTP2_OFF,
+};
+
+struct br_serve_settings {
+    struct br_texts listen;
+    const char *upstream_url;        /* as given */
+    struct br_upstream_url upstream; /* the same, checked */
+    const char *project_id;          /* NULL: every call names its own */
+    int64_t default_timeout_ms;
+    int64_t max_timeout_ms;
+    int64_t connect_timeout_ms;
+    int64_t max_in_flight;
+    uint64_t max_request_bytes;
+    uint64_t max_response_bytes;
+    int64_t shards;
+    int64_t max_upstream_connections; /* of one shard */
+    int upstream_http2;               /* enum br_http2_choice */
+    const char *ca_file;              /* NULL: the system's */
+    int log_level;                    /* enum br_log_level */
+};
+
+/* The table; process lifetime. */
+extern const struct br_settings br_serve_settings_table;
+
+/*
+ * Checks what one row cannot: the URL, the project ID, and that the timeouts fit together.
+ * |settings| as br_settings_read() has filled it; |upstream| is written on success.
+ * Errors:    INVALID_ARGUMENT/BAD_SETTING
+ */
+bool br_serve_settings_check(struct br_serve_settings *settings, struct br_status *st) BR_MUST_CHECK;
+
+#endif

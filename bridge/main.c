@@ -1,0 +1,72 @@
+#include "cmd/cmd.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+};
+
+/* The first is what runs when none is named. */
+static const struct command commands[] = {
+    {"serve", br_cmd_serve, "run the bridge (the default)"},
+    {"call", br_cmd_call, "make one call, JSON in and out"},
+    {"routes", br_cmd_routes, "print the methods and where each goes"},
+    {"version", br_cmd_version, "print the version"},
+};
+static const size_t command_count = sizeof commands / sizeof commands[0];
+
+static void print_help(void)
+{
+    (void)printf("Usage: modelarts-bridge [COMMAND] [SETTINGS]\n\n"
+                 "Takes gRPC calls for ModelArts and makes the REST requests that ModelArts expects.\n\n"
+                 "Commands:\n");
+    for (size_t i = 0; i < command_count; i++)
+        (void)printf("  %-9s %s\n", commands[i].name, commands[i].summary);
+    (void)printf("\n\"modelarts-bridge COMMAND --help\" describes a command and its settings.\n");
+}
+
+static int refuse(const char *name)
+{
+    struct br_status st;
+    char known[256] = "";
+    size_t len = 0;
+    for (size_t i = 0; i < command_count && len < sizeof known; i++)
+        len += (size_t)snprintf(known + len, sizeof known - len, "%s%s", i > 0 ? ", " : "", commands[i].name);
+    (void)br_status_set(&st, BR_INVALID_ARGUMENT, "BAD_SETTING",
+                        "\"%.64s\": no such command; the commands are: %s", name, known);
+    return br_cmd_fail(BR_EXIT_USAGE, &st);
+}
+
+static int run(int argc, char **argv)
+{
+    if (argc == 0)
+        return commands[0].run(0, argv);
+    const char *first = argv[0];
+    if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0) {
+        print_help();
+        return BR_EXIT_OK;
+    }
+    if (strncmp(first, "--", 2) == 0)
+        return commands[0].run(argc, argv);
+    for (size_t i = 0; i < command_count; i++) {
+        if (strcmp(first, commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    }
+    return refuse(first);
+}
+
+int main(int argc, char **argv)
+{
+    /* A process may be started without even its name. */
+    int code = argc > 0 ? run(argc - 1, argv + 1) : run(0, argv);
+    /* An answer that did not reach its reader is not a success. */
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        perror("modelarts-bridge: cannot write to standard output");
+        if (code == BR_EXIT_OK)
+            code = BR_EXIT_FAILED;
+    }
+    return code;
+}

@@ -1,0 +1,127 @@
+/*
+ * The life of one call, from its bytes to its reply: translated, authorised, sent, answered.
+ *
+ *   RECEIVED -> SENT -> REPLYING -> DONE
+ *        \______________/
+ *
+ * A call knows no gRPC and no socket: its host (the server, or a test) hands in bytes and takes the reply, its
+ * exchanges go through the HTTP seam. One function moves between states and checks a table of allowed moves.
+ *
+ * Threads: every function by the call's owner thread, one at a time. The HTTP client's |done| arrives on another
+ *          thread and only asks the host to resume the call on its own.
+ * Source:  DESIGN.md section 4.
+ */
+#ifndef BR_SERVE_CALL_H
+#define BR_SERVE_CALL_H
+
+#include "base/clock.h"
+#include "translate/rest_request.h"
+#include "translate/rest_response.h"
+#include "upstream/auth.h"
+#include "upstream/http.h"
+
+/* Bytes that one call may take for its messages, beside the bodies: what a request at its ceiling unfolds into. */
+#define BR_CALL_ARENA_BYTES ((size_t)64 << 20)
+
+enum br_call_state {
+    BR_CALL_RECEIVED,
+    BR_CALL_SENT,
+    BR_CALL_REPLYING,
+    BR_CALL_DONE,
+};
+
+/* Trailing metadata of a reply: the details, upstream's request id, the warnings. */
+#define BR_CALL_TRAILERS_MAX (2 + BR_WARNINGS_MAX)
+
+struct br_trailer {
+    const char *key; /* process lifetime; a "-bin" key has a binary value */
+    const void *value;
+    size_t len;
+};
+
+/* What the caller gets. Borrowed from the call until br_call_destroy(), but for |bytes|. */
+struct br_reply {
+    enum br_code code;
+    const char *message;  /* grpc-message; "" when OK */
+    uint8_t *bytes;       /* the packed response, taken by the host: release with free(); NULL when not OK */
+    size_t len;
+    struct br_trailer trailers[BR_CALL_TRAILERS_MAX];
+    size_t trailer_count;
+    const char *reason; /* ErrorInfo.reason; "" when OK */
+};
+
+struct br_call;
+
+/* Who runs the call. */
+struct br_call_host {
+    /* Asks for br_call_resume(call) on the owner's thread. Called on any thread, once for each exchange. */
+    void (*post)(struct br_call_host *self, struct br_call *call);
+    /* Takes the reply: exactly once for each call, on the owner's thread. */
+    void (*reply)(struct br_call_host *self, struct br_call *call, const struct br_reply *reply);
+};
+
+/* What all calls of a shard share; constant while they live. */
+struct br_call_config {
+    struct br_rest_config rest;
+    const struct br_auth *auth;
+    struct br_http *http;
+    const struct br_clock *clock;
+    struct br_drift_observer *drift; /* NULL: nobody asks */
+    int64_t default_timeout_ms;      /* for a caller without a deadline */
+    int64_t max_timeout_ms;          /* ceiling on any call */
+    size_t max_response_bytes;
+};
+
+/* One metadata entry as gRPC has it: bytes, not strings. */
+struct br_metadatum {
+    const char *key; /* lower case */
+    size_t key_len;
+    const char *value;
+    size_t value_len;
+};
+
+/* What the caller sent with its request; all borrowed during br_call_start(). */
+struct br_call_request {
+    const struct br_method *method;
+    const struct br_metadatum *metadata; /* those that go upstream are copied, by an allow-list */
+    size_t metadata_count;
+    int64_t timeout_ms; /* what is left of the caller's deadline; -1: none */
+    const uint8_t *bytes;
+    size_t len;
+};
+
+/*
+ * Makes a call.
+ * |config| and |host| kept until br_call_destroy().
+ * Returns NULL without memory.
+ */
+struct br_call *br_call_create(const struct br_call_config *config, struct br_call_host *host) BR_MUST_CHECK;
+
+/* Releases the call. It must be DONE, or never started. Accepts NULL. */
+void br_call_destroy(struct br_call *call);
+
+/* Starts the call. The reply may come from inside: a refused call is answered at once. */
+void br_call_start(struct br_call *call, const struct br_call_request *request);
+
+/*
+ * Answers the call with |st| without sending anything: for what the host refuses itself. |method| may be
+ * NULL.
+ */
+void br_call_refuse(struct br_call *call, const struct br_status *st);
+
+/* The exchange is over: the host calls this once after each |post|. */
+void br_call_resume(struct br_call *call);
+
+/* The caller left, or its deadline passed: the exchange is aborted; the reply comes all the same. Harmless
+ * later. */
+void br_call_cancel(struct br_call *call);
+
+/* The reply is on its way and needs the call no more: DONE. */
+void br_call_replied(struct br_call *call);
+
+enum br_call_state br_call_state(const struct br_call *call);
+
+/* The milliseconds since br_call_create(). */
+int64_t br_call_duration_ms(const struct br_call *call);
+
+#endif

@@ -1,0 +1,324 @@
+#include "serve/server.h"
+
+#include "base/log.h"
+#include "serve/server_call.h"
+
+#include <grpc/grpc_security.h>
+#include <grpc/support/log.h>
+#include <grpc/support/time.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* Requests for calls that wait in core on each shard, so that a burst finds a queue ready. */
+#define WAITING_REQUESTS 16
+
+/* Bytes of a call's metadata: the gateway takes headers of 32 KiB, and a token may fill one. wire_facts.md section 3. */
+#define MAX_METADATA_BYTES (64 << 10)
+
+/* Core's own log lines: of use to who debugs gRPC, and not in the form of our log. */
+static void core_log(gpr_log_func_args *args)
+{
+    BR_LOG(BR_LOG_DEBUG, "grpc", br_log_text("file", args->file), br_log_number("line", args->line),
+           br_log_text("message", args->message));
+}
+
+void br_server_call_released(struct br_server *server)
+{
+    if (atomic_fetch_sub(&server->live_count, 1) == 1) {
+        pthread_mutex_lock(&server->lock);
+        pthread_cond_broadcast(&server->changed);
+        pthread_mutex_unlock(&server->lock);
+    }
+}
+
+/* The tag of the shutdown has no slot: it is told apart by being NULL. */
+static void core_has_stopped(struct br_server *server)
+{
+    pthread_mutex_lock(&server->lock);
+    server->core_stopped = true;
+    pthread_cond_broadcast(&server->changed);
+    pthread_mutex_unlock(&server->lock);
+}
+
+static void *run_shard(void *argument)
+{
+    struct br_shard *shard = argument;
+    for (;;) {
+        grpc_event event = grpc_completion_queue_next(shard->queue, gpr_inf_future(GPR_CLOCK_REALTIME), NULL);
+        if (event.type == GRPC_QUEUE_SHUTDOWN) {
+            return NULL;
+        }
+        struct br_tag *tag = event.tag;
+        if (tag == NULL) {
+            core_has_stopped(shard->server);
+        } else {
+            tag->run(tag->slot, event.success != 0);
+        }
+    }
+}
+
+static bool no_memory(struct br_status *st)
+{
+    return br_status_set(st, BR_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "no memory for the server");
+}
+
+static grpc_arg integer_arg(const char *key, int value)
+{
+    return (grpc_arg){.type = GRPC_ARG_INTEGER, .key = (char *)(uintptr_t)key, .value.integer = value};
+}
+
+static grpc_server *create_core(const struct br_server_config *config)
+{
+    grpc_arg args[] = {
+        integer_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)config->max_request_bytes),
+        integer_arg(GRPC_ARG_MAX_METADATA_SIZE, MAX_METADATA_BYTES),
+        /* A second bridge on the same port is an error to be told, not half of the calls gone. */
+        integer_arg(GRPC_ARG_ALLOW_REUSEPORT, 0),
+        /* Identity alone: a compressed message could unfold far beyond the ceiling on its size. */
+        integer_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE),
+    };
+    grpc_channel_args channel_args = {.num_args = sizeof args / sizeof args[0], .args = args};
+    return grpc_server_create(&channel_args, NULL);
+}
+
+/* "HOST:PORT" with the port that was bound; a unix socket's address as it is. */
+static char *bound_address(const char *address, int port)
+{
+    const char *colon = strrchr(address, ':');
+    size_t cap = strlen(address) + 16;
+    char *text = malloc(cap);
+    if (text == NULL) {
+        return NULL;
+    }
+    if (strncmp(address, "unix:", 5) == 0 || colon == NULL) {
+        snprintf(text, cap, "%s", address);
+    } else {
+        snprintf(text, cap, "%.*s:%d", (int)(colon - address), address, port);
+    }
+    return text;
+}
+
+static bool bind_addresses(struct br_server *server, const struct br_texts *listen, struct br_status *st)
+{
+    server->addresses = calloc(listen->count, sizeof *server->addresses);
+    if (server->addresses == NULL) {
+        return no_memory(st);
+    }
+    grpc_server_credentials *credentials = grpc_insecure_server_credentials_create();
+    bool bound = true;
+    for (size_t i = 0; bound && i < listen->count; i++) {
+        int port = grpc_server_add_http2_port(server->core, listen->items[i], credentials);
+        if (port == 0) {
+            bound = br_status_set(
+                st, BR_INVALID_ARGUMENT, "BAD_SETTING",
+                "--listen: cannot listen on \"%s\": it is in use, not an address of this host, or "
+                "not of the form HOST:PORT or unix:PATH",
+                listen->items[i]);
+            continue;
+        }
+        server->addresses[server->address_count] = bound_address(listen->items[i], port);
+        if (server->addresses[server->address_count] == NULL) {
+            bound = no_memory(st);
+            continue;
+        }
+        server->address_count++;
+    }
+    grpc_server_credentials_release(credentials);
+    return bound;
+}
+
+static bool start_shard(struct br_server *server, const struct br_server_config *config,
+                        struct br_shard *shard, struct br_status *st)
+{
+    if (!br_http_curl_create(&config->http, &shard->http, st)) {
+        return false;
+    }
+    shard->call = config->call;
+    shard->call.http = shard->http;
+    for (int i = 0; i < WAITING_REQUESTS; i++) {
+        if (!br_slot_request(shard)) {
+            return no_memory(st);
+        }
+    }
+    int error = pthread_create(&shard->thread, NULL, run_shard, shard);
+    if (error != 0) {
+        return br_status_set(st, BR_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "cannot start a thread: %s",
+                             strerror(error));
+    }
+    shard->running = true;
+    (void)server;
+    return true;
+}
+
+/* Every method needs someone who answers it. */
+static bool check_methods(const struct br_contract *contract, struct br_status *st)
+{
+    size_t count;
+    const struct br_method *methods = br_contract_methods(contract, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (methods[i].verb == NULL) {
+            return br_status_set(st, BR_INTERNAL, "CONTRACT_INVALID",
+                                 "%s: has neither google.api.http nor a handler in the bridge",
+                                 methods[i].name);
+        }
+    }
+    return true;
+}
+
+static void init_lock(struct br_server *server)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_mutex_init(&server->lock, NULL);
+    pthread_cond_init(&server->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+static bool start(struct br_server *server, const struct br_server_config *config, struct br_status *st)
+{
+    server->shards = calloc((size_t)config->shards, sizeof *server->shards);
+    server->core = create_core(config);
+    if (server->shards == NULL || server->core == NULL) {
+        return no_memory(st);
+    }
+    /* Core wants its queues before it starts, and is asked for calls after that. */
+    for (; server->shard_count < (size_t)config->shards; server->shard_count++) {
+        struct br_shard *shard = &server->shards[server->shard_count];
+        shard->server = server;
+        shard->queue = grpc_completion_queue_create_for_next(NULL);
+        grpc_server_register_completion_queue(server->core, shard->queue, NULL);
+    }
+    if (!bind_addresses(server, &config->listen, st)) {
+        return false;
+    }
+    grpc_server_start(server->core);
+    for (size_t i = 0; i < server->shard_count; i++) {
+        if (!start_shard(server, config, &server->shards[i], st)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool br_server_create(const struct br_contract *contract, const struct br_server_config *config,
+                      struct br_server **out, struct br_status *st)
+{
+    if (!check_methods(contract, st)) {
+        return false;
+    }
+    struct br_server *server = calloc(1, sizeof *server);
+    if (server == NULL) {
+        return no_memory(st);
+    }
+    server->contract = contract;
+    server->max_in_flight = config->max_in_flight;
+    init_lock(server);
+    gpr_set_log_function(core_log);
+    grpc_init();
+    if (!start(server, config, st)) {
+        br_server_destroy(server);
+        return false;
+    }
+    *out = server;
+    return true;
+}
+
+const char *br_server_address(const struct br_server *server, size_t index)
+{
+    return index < server->address_count ? server->addresses[index] : NULL;
+}
+
+void br_server_drain(struct br_server *server)
+{
+    server->draining = true;
+    grpc_server_shutdown_and_notify(server->core, server->shards[0].queue, NULL);
+}
+
+static struct timespec after_ms(int64_t timeout_ms)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += timeout_ms / 1000;
+    until.tv_nsec += timeout_ms % 1000 * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    return until;
+}
+
+/*
+ * Core reports its stop while calls are still held, and shutting a queue down with a call on it aborts the process: the
+ * drain is over only when both have come. Source: bridge_conventions.md section 7.
+ */
+bool br_server_wait_drained(struct br_server *server, int64_t timeout_ms)
+{
+    struct timespec until = after_ms(timeout_ms);
+    pthread_mutex_lock(&server->lock);
+    int error = 0;
+    while (error == 0 && !(server->core_stopped && atomic_load(&server->live_count) == 0)) {
+        error = pthread_cond_timedwait(&server->changed, &server->lock, &until);
+    }
+    bool drained = server->core_stopped && atomic_load(&server->live_count) == 0;
+    pthread_mutex_unlock(&server->lock);
+    return drained;
+}
+
+void br_server_cancel_all(struct br_server *server)
+{
+    grpc_server_cancel_all_calls(server->core);
+}
+
+/* Runs what is left on a queue whose thread never started, so that its tags do not leak. */
+static void end_shard(struct br_shard *shard)
+{
+    grpc_completion_queue_shutdown(shard->queue);
+    if (shard->running) {
+        pthread_join(shard->thread, NULL);
+    } else {
+        (void)run_shard(shard);
+    }
+    br_http_curl_destroy(shard->http);
+}
+
+static void stop(struct br_server *server)
+{
+    if (!server->draining) {
+        br_server_drain(server);
+    }
+    br_server_cancel_all(server);
+    /* A shard that failed to start has no thread to take the tag of the shutdown: it finds it in end_shard(). */
+    while (server->shards[0].running && !br_server_wait_drained(server, 1000)) {
+    }
+    for (size_t i = 0; i < server->shard_count; i++) {
+        end_shard(&server->shards[i]);
+    }
+}
+
+void br_server_destroy(struct br_server *server)
+{
+    if (server == NULL) {
+        return;
+    }
+    if (server->core != NULL && server->shard_count > 0) {
+        stop(server);
+    }
+    if (server->core != NULL) {
+        grpc_server_destroy(server->core);
+    }
+    for (size_t i = 0; i < server->shard_count; i++) {
+        grpc_completion_queue_destroy(server->shards[i].queue);
+    }
+    for (size_t i = 0; i < server->address_count; i++) {
+        free(server->addresses[i]);
+    }
+    free(server->addresses);
+    free(server->shards);
+    pthread_cond_destroy(&server->changed);
+    pthread_mutex_destroy(&server->lock);
+    free(server);
+    grpc_shutdown();
+}

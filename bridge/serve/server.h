@@ -1,0 +1,57 @@
+/*
+ * The gRPC server: listens, takes calls, runs each in its shard, drains.
+ *
+ * A shard is a completion-queue thread and an HTTP client with its thread; a call lives in one shard.
+ *
+ * Threads: create, drain, cancel_all and destroy by the owner (the main thread).
+ * Owns:    the shards, their HTTP clients and threads.
+ * Source:  bridge_conventions.md section 7; DESIGN.md section 4.
+ */
+#ifndef BR_SERVE_SERVER_H
+#define BR_SERVE_SERVER_H
+
+#include "base/settings.h"
+#include "serve/call.h"
+#include "upstream/http_curl.h"
+
+struct br_server_config {
+    struct br_texts listen;   /* "HOST:PORT" (port 0: any free one) or "unix:PATH"; one or more */
+    int64_t shards;           /* 1 or more */
+    int64_t max_in_flight;    /* calls at a time, over all shards; further ones are refused */
+    size_t max_request_bytes; /* of one message */
+    struct br_http_curl_config http;
+    struct br_call_config call; /* |http| is filled in by each shard */
+};
+
+struct br_server;
+
+/*
+ * Binds every address, starts the shards and takes calls.
+ * |contract| kept until br_server_destroy(). |config| copied; what it points at is kept.
+ * |out|      returned.
+ * Errors:    INVALID_ARGUMENT/BAD_SETTING an address that cannot be parsed or bound, named; nothing is left
+ * running INTERNAL/CONTRACT_INVALID    a method that is neither REST nor answered in the process
+ *            RESOURCE_EXHAUSTED/OUT_OF_MEMORY, INTERNAL/CURL_INIT
+ */
+bool br_server_create(const struct br_contract *contract, const struct br_server_config *config,
+                      struct br_server **out, struct br_status *st) BR_MUST_CHECK;
+
+/* The address that listener |index| got, as gRPC clients take it ("127.0.0.1:50051"); NULL past the last. */
+const char *br_server_address(const struct br_server *server, size_t index);
+
+/* Stops taking calls and tells clients; calls in flight go on. Once. */
+void br_server_drain(struct br_server *server);
+
+/*
+ * Waits until the drain is over: no call is left. Returns false when |timeout_ms| passed before.
+ */
+bool br_server_wait_drained(struct br_server *server, int64_t timeout_ms) BR_MUST_CHECK;
+
+/* Cancels the calls that are left; the drain ends soon after. */
+void br_server_cancel_all(struct br_server *server);
+
+/* Drains if that was not done, cancels what is left, ends the threads and releases everything. Accepts NULL.
+ */
+void br_server_destroy(struct br_server *server);
+
+#endif

@@ -1,0 +1,313 @@
+#include "serve/server_call.h"
+
+#include "base/log.h"
+
+#include <assert.h>
+#include <grpc/byte_buffer_reader.h>
+#include <grpc/support/time.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A call, from the request for it to its release. */
+struct br_slot {
+    struct br_call_host host; /* first: the host is the slot */
+    struct br_shard *shard;
+    grpc_call *core; /* NULL until a call came */
+    grpc_call_details details;
+    grpc_metadata_array metadata;
+    grpc_byte_buffer *request;
+    int core_cancelled;
+    const struct br_method *method;
+    struct br_call *call;
+    unsigned pending_count; /* tags that are still to come; the slot goes when there are none */
+
+    struct br_tag arrived, received, closed, woken, replied;
+};
+
+static void slot_release(struct br_slot *slot)
+{
+    struct br_server *server = slot->shard->server;
+    bool was_call = slot->core != NULL;
+    br_call_destroy(slot->call);
+    grpc_byte_buffer_destroy(slot->request);
+    grpc_metadata_array_destroy(&slot->metadata);
+    grpc_call_details_destroy(&slot->details);
+    if (was_call) {
+        grpc_call_unref(slot->core);
+    }
+    free(slot);
+    if (was_call) {
+        br_server_call_released(server);
+    }
+}
+
+/* Every tag handler ends here: its tag is counted down. */
+static void tag_done(struct br_slot *slot)
+{
+    assert(slot->pending_count > 0);
+    if (--slot->pending_count == 0) {
+        slot_release(slot);
+    }
+}
+
+/* Starts a batch; false when core refuses it, and then no tag comes. */
+static bool start_batch(struct br_slot *slot, const grpc_op *ops, size_t count, struct br_tag *tag)
+{
+    grpc_call_error error = grpc_call_start_batch(slot->core, ops, count, tag, NULL);
+    if (error != GRPC_CALL_OK) {
+        BR_LOG(BR_LOG_ERROR, "grpc_batch_refused", br_log_number("error", error));
+        return false;
+    }
+    slot->pending_count++;
+    return true;
+}
+
+static grpc_slice text_slice(const char *text)
+{
+    return grpc_slice_from_copied_string(text);
+}
+
+static void log_call(const struct br_slot *slot, const struct br_reply *reply)
+{
+    if (br_log_enabled(BR_LOG_INFO)) {
+        BR_LOG(BR_LOG_INFO, "call",
+               br_log_text("method", slot->method != NULL ? slot->method->name : "other"),
+               br_log_text("code", br_code_name(reply->code)), br_log_text("reason", reply->reason),
+               br_log_number("duration_ms", br_call_duration_ms(slot->call)));
+    }
+}
+
+/* Sends everything in one batch. Core takes references of what it needs before the call returns. */
+static void slot_reply(struct br_call_host *host, struct br_call *call, const struct br_reply *reply)
+{
+    struct br_slot *slot = (struct br_slot *)host;
+    log_call(slot, reply);
+    grpc_metadata trailers[BR_CALL_TRAILERS_MAX];
+    memset(trailers, 0, sizeof trailers);
+    for (size_t i = 0; i < reply->trailer_count; i++) {
+        trailers[i].key = grpc_slice_from_static_string(reply->trailers[i].key);
+        trailers[i].value = grpc_slice_from_copied_buffer(reply->trailers[i].value, reply->trailers[i].len);
+    }
+    grpc_slice message = text_slice(reply->message);
+    grpc_byte_buffer *payload = NULL;
+    if (reply->code == BR_OK) {
+        grpc_slice bytes = grpc_slice_new(reply->bytes, reply->len, free);
+        payload = grpc_raw_byte_buffer_create(&bytes, 1);
+        grpc_slice_unref(bytes);
+    }
+    grpc_op ops[3];
+    memset(ops, 0, sizeof ops);
+    size_t count = 0;
+    ops[count++].op = GRPC_OP_SEND_INITIAL_METADATA;
+    if (payload != NULL) {
+        ops[count].op = GRPC_OP_SEND_MESSAGE;
+        ops[count++].data.send_message.send_message = payload;
+    }
+    ops[count].op = GRPC_OP_SEND_STATUS_FROM_SERVER;
+    ops[count].data.send_status_from_server.status = (grpc_status_code)reply->code;
+    ops[count].data.send_status_from_server.status_details = &message;
+    ops[count].data.send_status_from_server.trailing_metadata = trailers;
+    ops[count++].data.send_status_from_server.trailing_metadata_count = reply->trailer_count;
+    bool started = start_batch(slot, ops, count, &slot->replied);
+    grpc_byte_buffer_destroy(payload);
+    grpc_slice_unref(message);
+    for (size_t i = 0; i < reply->trailer_count; i++) {
+        grpc_slice_unref(trailers[i].value);
+    }
+    if (!started) {
+        br_call_replied(call);
+    }
+}
+
+/* On the HTTP client's thread: an empty batch brings the call back to its own. */
+static void slot_post(struct br_call_host *host, struct br_call *call)
+{
+    (void)call;
+    struct br_slot *slot = (struct br_slot *)host;
+    grpc_call_error error = grpc_call_start_batch(slot->core, NULL, 0, &slot->woken, NULL);
+    assert(error == GRPC_CALL_OK);
+    (void)error;
+}
+
+/* |ok| is false where the caller has gone meanwhile: nothing to do about it. */
+static void on_replied(struct br_slot *slot, bool ok)
+{
+    (void)ok;
+    br_call_replied(slot->call);
+    tag_done(slot);
+}
+
+static void on_woken(struct br_slot *slot, bool ok)
+{
+    (void)ok;
+    br_call_resume(slot->call);
+    tag_done(slot);
+}
+
+static void on_closed(struct br_slot *slot, bool ok)
+{
+    (void)ok;
+    if (slot->core_cancelled) {
+        br_call_cancel(slot->call);
+    }
+    tag_done(slot);
+}
+
+static int64_t remaining_ms(gpr_timespec deadline)
+{
+    if (gpr_time_cmp(deadline, gpr_inf_future(deadline.clock_type)) == 0) {
+        return -1;
+    }
+    int32_t left = gpr_time_to_millis(gpr_time_sub(deadline, gpr_now(deadline.clock_type)));
+    return left > 0 ? left : 0;
+}
+
+static void start_call(struct br_slot *slot, struct br_metadatum *metadata, grpc_slice message)
+{
+    for (size_t i = 0; i < slot->metadata.count; i++) {
+        const grpc_metadata *entry = &slot->metadata.metadata[i];
+        metadata[i] = (struct br_metadatum){.key = (const char *)GRPC_SLICE_START_PTR(entry->key),
+                                            .key_len = GRPC_SLICE_LENGTH(entry->key),
+                                            .value = (const char *)GRPC_SLICE_START_PTR(entry->value),
+                                            .value_len = GRPC_SLICE_LENGTH(entry->value)};
+    }
+    struct br_call_request request = {
+        .method = slot->method,
+        .metadata = metadata,
+        .metadata_count = slot->metadata.count,
+        .timeout_ms = remaining_ms(slot->details.deadline),
+        .bytes = GRPC_SLICE_START_PTR(message),
+        .len = GRPC_SLICE_LENGTH(message),
+    };
+    br_call_start(slot->call, &request);
+    if (br_call_state(slot->call) == BR_CALL_SENT) {
+        slot->pending_count++; /* of |woken|, which comes on this thread, so not before now */
+    }
+}
+
+static void refuse(struct br_slot *slot, enum br_code code, const char *reason, const char *message)
+{
+    struct br_status st;
+    (void)br_status_set(&st, code, reason, "%s", message);
+    br_call_refuse(slot->call, &st);
+}
+
+/* One slice for the whole message; the usual one comes as a single slice and is not copied. */
+static bool message_slice(grpc_byte_buffer *buffer, grpc_slice *out)
+{
+    grpc_byte_buffer_reader reader;
+    if (!grpc_byte_buffer_reader_init(&reader, buffer)) {
+        return false;
+    }
+    *out = grpc_byte_buffer_reader_readall(&reader);
+    grpc_byte_buffer_reader_destroy(&reader);
+    return true;
+}
+
+static void on_received(struct br_slot *slot, bool ok)
+{
+    (void)ok;
+    grpc_slice message;
+    if (slot->request == NULL) {
+        refuse(slot, BR_INVALID_ARGUMENT, "MESSAGE_MISSING", "the call has no request message");
+    } else if (!message_slice(slot->request, &message)) {
+        refuse(slot, BR_INVALID_ARGUMENT, "MALFORMED_MESSAGE", "the request message cannot be read");
+    } else {
+        struct br_metadatum *metadata = malloc((slot->metadata.count + 1) * sizeof *metadata);
+        if (metadata == NULL) {
+            refuse(slot, BR_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "no memory for the call");
+        } else {
+            start_call(slot, metadata, message);
+            free(metadata);
+        }
+        grpc_slice_unref(message);
+    }
+    tag_done(slot);
+}
+
+static void receive(struct br_slot *slot)
+{
+    grpc_op op;
+    memset(&op, 0, sizeof op);
+    op.op = GRPC_OP_RECV_MESSAGE;
+    op.data.recv_message.recv_message = &slot->request;
+    if (!start_batch(slot, &op, 1, &slot->received)) {
+        refuse(slot, BR_INTERNAL, "GRPC_FAILED", "the request could not be received");
+    }
+}
+
+/* Watches for the end: a caller that leaves, or whose deadline passes. */
+static void watch_close(struct br_slot *slot)
+{
+    grpc_op op;
+    memset(&op, 0, sizeof op);
+    op.op = GRPC_OP_RECV_CLOSE_ON_SERVER;
+    op.data.recv_close_on_server.cancelled = &slot->core_cancelled;
+    (void)start_batch(slot, &op, 1, &slot->closed);
+}
+
+/* |live_count| includes the new call. */
+static void take_call(struct br_slot *slot, long live_count)
+{
+    struct br_server *server = slot->shard->server;
+    const char *path = (const char *)GRPC_SLICE_START_PTR(slot->details.method);
+    size_t len = GRPC_SLICE_LENGTH(slot->details.method);
+    slot->method = br_contract_find(server->contract, path, len);
+    watch_close(slot);
+    if (slot->method == NULL) {
+        struct br_status st;
+        (void)br_status_set(&st, BR_UNIMPLEMENTED, "METHOD_UNKNOWN", "the bridge has no method %.*s",
+                            (int)(len < 256 ? len : 256), path);
+        br_call_refuse(slot->call, &st);
+    } else if (live_count > server->max_in_flight) {
+        refuse(slot, BR_RESOURCE_EXHAUSTED, "TOO_MANY_CALLS",
+               "the bridge has as many calls in flight as --max-in-flight allows; try again later");
+    } else {
+        receive(slot);
+    }
+}
+
+static void on_arrived(struct br_slot *slot, bool ok)
+{
+    if (!ok) {
+        tag_done(slot); /* the server is stopping */
+        return;
+    }
+    struct br_shard *shard = slot->shard;
+    long live_count = atomic_fetch_add(&shard->server->live_count, 1) + 1;
+    if (!br_slot_request(shard)) {
+        BR_LOG(BR_LOG_DEBUG, "no_further_calls", br_log_number("live", live_count));
+    }
+    slot->call = br_call_create(&shard->call, &slot->host);
+    if (slot->call == NULL) {
+        grpc_call_cancel_with_status(slot->core, GRPC_STATUS_RESOURCE_EXHAUSTED, "no memory for the call",
+                                     NULL);
+    } else {
+        take_call(slot, live_count);
+    }
+    tag_done(slot);
+}
+
+bool br_slot_request(struct br_shard *shard)
+{
+    struct br_slot *slot = calloc(1, sizeof *slot);
+    if (slot == NULL) {
+        return false;
+    }
+    slot->host = (struct br_call_host){.post = slot_post, .reply = slot_reply};
+    slot->shard = shard;
+    slot->arrived = (struct br_tag){on_arrived, slot};
+    slot->received = (struct br_tag){on_received, slot};
+    slot->closed = (struct br_tag){on_closed, slot};
+    slot->woken = (struct br_tag){on_woken, slot};
+    slot->replied = (struct br_tag){on_replied, slot};
+    grpc_call_details_init(&slot->details);
+    grpc_metadata_array_init(&slot->metadata);
+    if (grpc_server_request_call(shard->server->core, &slot->core, &slot->details, &slot->metadata,
+                                 shard->queue, shard->queue, &slot->arrived) != GRPC_CALL_OK) {
+        slot_release(slot);
+        return false;
+    }
+    slot->pending_count = 1;
+    return true;
+}

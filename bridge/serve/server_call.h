@@ -1,0 +1,56 @@
+/*
+ * One call as gRPC core sees it: its batches and tags, and the br_call behind them.
+ *
+ * Private to bridge/serve/server*.c. Threads: the shard's completion-queue thread, but for br_slot_post().
+ * Source:  bridge_conventions.md section 7.
+ */
+#ifndef BR_SERVE_SERVER_CALL_H
+#define BR_SERVE_SERVER_CALL_H
+
+#include "serve/call.h"
+
+#include <grpc/grpc.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct br_slot;
+
+/* What a completion-queue event points at. */
+struct br_tag {
+    void (*run)(struct br_slot *slot, bool ok);
+    struct br_slot *slot;
+};
+
+struct br_shard {
+    struct br_server *server;
+    grpc_completion_queue *queue;
+    struct br_http *http;
+    struct br_call_config call; /* the server's, with this shard's client */
+    pthread_t thread;
+    bool running;
+};
+
+struct br_server {
+    const struct br_contract *contract;
+    grpc_server *core;
+    struct br_shard *shards;
+    size_t shard_count;
+    char **addresses;
+    size_t address_count;
+    int64_t max_in_flight;
+    atomic_long live_count; /* calls that were taken and not yet released */
+
+    /* The drain: over when core has stopped and the last call is released. */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool draining;     /* owner's thread only */
+    bool core_stopped; /* under |lock| */
+};
+
+/* Asks core for one more call on |shard|. Returns false without memory, or when the server is stopping. */
+bool br_slot_request(struct br_shard *shard) BR_MUST_CHECK;
+
+/* A call was released: wakes who waits for the drain. Any shard's thread. */
+void br_server_call_released(struct br_server *server);
+
+#endif

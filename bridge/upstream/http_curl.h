@@ -1,0 +1,45 @@
+/*
+ * The curl client: a thread with a curl multi handle, its connection pool, and a queue of exchanges.
+ *
+ * One per shard. Redirects are never followed, only http and https are spoken, certificates are always
+ * verified, TLS 1.2 or newer, HTTP/2 by ALPN where |http2| says so.
+ *
+ * Threads: create and destroy by the owner; submit and cancel by any one thread at a time per exchange;
+ * |done| on the client's thread. Source:  bridge_conventions.md sections 2, 4 and 10; libcurl's multi_socket
+ * interface.
+ */
+#ifndef BR_UPSTREAM_HTTP_CURL_H
+#define BR_UPSTREAM_HTTP_CURL_H
+
+#include "upstream/http.h"
+
+struct br_http_curl_config {
+    int64_t connect_timeout_ms; /* 1 or more: name, connection and TLS handshake together */
+    long max_connections;       /* of the pool; further transfers wait in it */
+    const char *ca_file;        /* PEM; NULL: the system's */
+    bool http2;                 /* offer HTTP/2 by ALPN */
+    const char *user_agent;
+};
+
+/*
+ * Prepares the process for curl clients: once, before the first thread. The process keeps it for good.
+ * Errors: INTERNAL/CURL_INIT
+ */
+bool br_http_curl_global_init(struct br_status *st) BR_MUST_CHECK;
+
+/*
+ * Starts a client.
+ * |config| copied; its texts are kept until br_http_curl_destroy().
+ * |out|    returned.
+ * Errors:  RESOURCE_EXHAUSTED/OUT_OF_MEMORY, INTERNAL/CURL_INIT
+ */
+bool br_http_curl_create(const struct br_http_curl_config *config, struct br_http **out,
+                         struct br_status *st) BR_MUST_CHECK;
+
+/*
+ * Cancels what is under way (each exchange gets its |done|), ends the thread and releases the client. Accepts
+ * NULL.
+ */
+void br_http_curl_destroy(struct br_http *http);
+
+#endif
