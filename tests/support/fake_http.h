@@ -1,0 +1,46 @@
+/*
+ * A fake behind the HTTP seam and a host for calls: the whole life of a call without a socket or a sleep.
+ *
+ * Nothing happens by itself: the test decides when an exchange ends and when the host resumes its call.
+ */
+#ifndef FAKE_HTTP_H
+#define FAKE_HTTP_H
+
+#include "serve/call.h"
+
+struct fake_http {
+    struct br_http http;                /* first */
+    struct br_http_exchange *submitted; /* the last one; NULL: none */
+    size_t submit_count;
+    size_t cancel_count;
+};
+
+void fake_http_init(struct fake_http *fake);
+
+/* Ends the exchange with an answer; |headers| and |body| are borrowed until the call is destroyed. */
+void fake_http_answer(struct fake_http *fake, int status, struct br_headers headers, const char *body);
+
+/* Ends the exchange with a failure. */
+void fake_http_fail(struct fake_http *fake, enum br_transport_failure failure);
+
+/* A clock that stands still until the test moves it. */
+struct fake_clock {
+    struct br_clock clock; /* first */
+    int64_t now_ms;
+    int64_t unix_s;
+};
+
+void fake_clock_init(struct fake_clock *fake);
+
+/* What the host saw of its call. */
+struct fake_host {
+    struct br_call_host host; /* first */
+    size_t post_count;
+    size_t reply_count;
+    struct br_reply reply; /* the last; |bytes| is released by fake_host_finish() */
+};
+
+void fake_host_init(struct fake_host *fake);
+void fake_host_finish(struct fake_host *fake);
+
+#endif
