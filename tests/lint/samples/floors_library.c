@@ -1,0 +1,2 @@
+/* bridge/translate/sample.c */
+#include <grpc/grpc.h>

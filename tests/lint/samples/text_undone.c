@@ -1,0 +1,2 @@
+/* bridge/base/sample.c */
+/* FIXME: later */
