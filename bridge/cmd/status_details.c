@@ -2,6 +2,8 @@
 
 #include "cmd/terminal.h"
 
+#include "translate/json_write.h"
+
 #include <google/protobuf/any.pb-c.h>
 #include <google/protobuf/duration.pb-c.h>
 #include <google/rpc/error_details.pb-c.h>
@@ -76,14 +78,9 @@ static void put_retry_info(struct lines *lines, const ProtobufCMessage *message)
     const Google__Protobuf__Duration *delay = ((const Google__Rpc__RetryInfo *)message)->retry_delay;
     if (delay == NULL || lines->result != BR_BUF_OK)
         return;
-    /* Tenths and so on only where they are not 0; a delay below zero is nobody's and shown as it came. */
-    char fraction[16] = "";
-    if (delay->nanos > 0 && delay->nanos < 1000000000) {
-        size_t len = (size_t)snprintf(fraction, sizeof fraction, ".%09" PRId32, delay->nanos);
-        while (fraction[len - 1] == '0')
-            fraction[--len] = '\0';
-    }
-    lines->result = br_buf_printf(lines->out, "retry after: %" PRId64 "%ss\n", delay->seconds, fraction);
+    char seconds[BR_JSON_NUMBER_CAP];
+    br_json_number_text((double)delay->seconds + delay->nanos / 1e9, seconds);
+    lines->result = br_buf_printf(lines->out, "retry after: %ss\n", seconds);
 }
 
 static void put_bad_request(struct lines *lines, const ProtobufCMessage *message)
