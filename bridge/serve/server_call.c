@@ -209,7 +209,8 @@ static void on_received(struct br_slot *slot, bool ok)
     (void)ok;
     grpc_slice message;
     if (slot->request == NULL) {
-        refuse(slot, BR_INVALID_ARGUMENT, "MESSAGE_MISSING", "the call has no request message");
+        refuse(slot, BR_INVALID_ARGUMENT, "MESSAGE_MISSING",
+               "no request message arrived: none was sent, or it was above --max-request-bytes");
     } else if (!message_slice(slot->request, &message)) {
         refuse(slot, BR_INVALID_ARGUMENT, "MALFORMED_MESSAGE", "the request message cannot be read");
     } else {

@@ -59,7 +59,7 @@ void br_json_number_text(double value, char text[BR_JSON_NUMBER_CAP])
         (void)snprintf(text, BR_JSON_NUMBER_CAP, "%.0f", value);
         return;
     }
-    for (int digits = 15; digits <= 17; digits++) {
+    for (int digits = 1; digits <= 17; digits++) {
         double back;
         int len = snprintf(text, BR_JSON_NUMBER_CAP, "%.*g", digits, value);
         if (br_parse_double(text, (size_t)len, &back) && back == value)
@@ -74,7 +74,7 @@ static void float_text(float value, char text[BR_JSON_NUMBER_CAP])
         (void)snprintf(text, BR_JSON_NUMBER_CAP, "%.0f", (double)value);
         return;
     }
-    for (int digits = 6; digits <= 9; digits++) {
+    for (int digits = 1; digits <= 9; digits++) {
         (void)snprintf(text, BR_JSON_NUMBER_CAP, "%.*g", digits, (double)value);
         /* Not by way of a double, which would round twice. */
         if (strtof(text, NULL) == value)
@@ -314,7 +314,7 @@ bool br_json_write_field(const struct br_field_plan *field, const ProtobufCMessa
                          const struct br_mask *mask, char **text, size_t *len, struct br_status *st)
 {
     struct br_status failure = {0};
-    cJSON *json = write_field(field, message, br_mask_child(mask, field), NULL, &failure);
+    cJSON *json = write_field(field, message, mask, NULL, &failure);
     if (json == NULL && failure.code == BR_OK)
         json = created(cJSON_CreateNull(), &failure);
     if (json == NULL) {

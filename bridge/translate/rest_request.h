@@ -33,7 +33,9 @@ struct br_rest_request {
  * |violations| initialised; its arena receives the message. Holds what was wrong when the call is refused.
  * |out|        written on success only; release with br_rest_request_finish().
  * Errors: those of br_wire_check(), br_json_write();
+ *         INVALID_ARGUMENT/MALFORMED_MESSAGE  not a message of the method's input
  *         INVALID_ARGUMENT/VALIDATION_FAILED  every violation, path values included
+ *         INVALID_ARGUMENT/URL_TOO_LONG       the URL would pass 32 KiB
  *         RESOURCE_EXHAUSTED/OUT_OF_MEMORY
  */
 bool br_rest_request_build(const struct br_method *method, const struct br_rest_config *config,

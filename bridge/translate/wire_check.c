@@ -263,8 +263,8 @@ static bool check_message(struct walk *walk, struct frame *frame, const uint8_t 
 static bool check_submessage(struct walk *walk, const struct frame *frame, const struct record *record)
 {
     /*
-     * protobuf-c merges the two, and reads out of bounds where the message has a oneof that neither sets
-     * (merge_messages() looks up the member with the number 0). No encoder writes a field twice.
+     * protobuf-c merges the two, but fails where the message has a oneof that neither sets, and copies lists
+     * anew each time, which costs the square of their length. No encoder writes a field twice.
      */
     if (frame->field->label != PROTOBUF_C_LABEL_REPEATED &&
         count_records(frame->start, frame->record, frame->field->id) > 0)

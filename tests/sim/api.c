@@ -316,7 +316,10 @@ static bool strikes(const struct sim_fault *fault, struct sim_service *service)
     return true;
 }
 
-/* Under the lock, for a request that has passed the gateway and its credentials. */
+/*
+ * Under the lock, for a request that has passed the gateway and its credentials. A refused request gets its refusal,
+ * late or cut where the fault is about how an answer is sent.
+ */
 static bool dispatch(struct exchange *x)
 {
     struct sim_service *service = NULL;
@@ -326,12 +329,9 @@ static bool dispatch(struct exchange *x)
     if (x->service_id == NULL || !sim_fault_parse(x->service_id, &x->fault) || !strikes(&x->fault, service)) {
         return run(x, service);
     }
-    x->has_fault = true;
-    if (x->fault.executes && !run(x, service)) {
-        return false;
-    }
-    sim_fault_apply(&x->fault, x->answer);
-    return true;
+    bool done = !x->fault.executes || run(x, service);
+    x->has_fault = done || sim_fault_is_passing(&x->fault);
+    return done;
 }
 
 static void write_journal(struct exchange *x, bool refused)
@@ -369,6 +369,9 @@ void sim_api_handle(struct sim_api *api, const struct sim_request *request, stru
     bool done = admitted && dispatch(&x);
     if (!done) {
         sim_answer_set_error(answer, x.refusal.http_status, x.refusal.code, x.refusal.message);
+    }
+    if (x.has_fault) {
+        sim_fault_apply(&x.fault, answer);
     }
     write_journal(&x, !done);
     pthread_mutex_unlock(&api->lock);

@@ -107,6 +107,8 @@ class CallsTest(simulator.SimCase):
             self.assertEqual(self.sim.get("/svc-scale").json()["config"][0]["instance_count"], expected)
             wait_until(lambda: self.sim.get("/svc-scale").json()["status"] == "running", "running")
         self.assertEqual(len(self.sim.get("/svc-scale/logs").json()["logs"]), 2)
+        executed = [line["executed"] for line in self.sim.journal() if line["path"].endswith("/svc-scale/property")]
+        self.assertEqual(executed, [True, True])
         self.assert_error(self.sim.put("/svc-scale/property", scale(5)), 400, "ModelArts.0107",
                           "The values of the request parameters (changed_value,5) are invalid.")
         self.assert_error(self.sim.put("/svc-scale/property", scale(1, "nobody")), 400, "ModelArts.3529",

@@ -117,6 +117,7 @@ class FaultsTest(simulator.SimCase):
             self.sim.put("/fault-executed-reset--a", {"description": "x"})
         self.assertTrue(self.sim.last("fault-executed-reset--a")["executed"])
         self.assert_error(self.sim.put("/fault-executed-503--b", {"description": 1}), 400, "ModelArts.0104")
+        self.assertIsNone(self.sim.last("fault-executed-503--b")["fault"])
 
     def test_fault_flaky_recovers(self):
         statuses = [self.sim.put("/fault-flaky-2-503--a", {"description": "x"}).status for _ in range(4)]
@@ -139,6 +140,12 @@ class FaultsTest(simulator.SimCase):
         slow.join(TIMEOUT_S)
         self.assertGreaterEqual(time.monotonic() - start, 1.5)
         self.assertEqual(done[0].status, 200)
+
+    def test_slow_holds_for_a_refusal_too(self):
+        start = time.monotonic()
+        self.assert_error(self.sim.put("/fault-slow-300ms--b", {"description": 1}), 400, "ModelArts.0104")
+        self.assertGreaterEqual(time.monotonic() - start, 0.3)
+        self.assertEqual(self.sim.last("fault-slow-300ms--b")["fault"], "fault-slow-300ms")
 
     def test_many_at_once_are_all_counted(self):
         def work(number):

@@ -1,0 +1,146 @@
+"""Start, stop, load: no call is lost by a SIGTERM, no memory grows, too much is refused."""
+import itertools
+import os
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+import grpc
+
+from harness import Bridge, PATIENCE, SMALL_QUARANTINE, Sim, TOKEN, attempt, wait_until
+from modelarts.v1 import modelarts_service_pb2 as pb, modelarts_service_pb2_grpc
+
+numbers = itertools.count()
+
+
+class Lifecycle(unittest.TestCase):
+    def setUp(self):
+        self.sim = Sim()
+        self.addCleanup(self.end, self.sim)
+
+    def end(self, process):
+        code = process.end()
+        self.assertEqual(code, 0, process.last_errors[-4000:])
+
+    def start(self, *arguments, **options):
+        bridge = Bridge(self.sim.url, *arguments, **options)
+        channel = bridge.channel()
+        self.addCleanup(channel.close)
+        return bridge, modelarts_service_pb2_grpc.ModelArtsServiceStub(channel)
+
+    def slow_calls(self, stub, count, milliseconds):
+        """Calls that wait upstream; returns once the simulator has all of them."""
+        ids = [f"fault-slow-{milliseconds}ms--{next(numbers)}" for _ in range(count)]
+        calls = [stub.UpdateService.future(pb.UpdateServiceRequest(service_id=i, description="d"), timeout=PATIENCE,
+                                           metadata=(TOKEN,)) for i in ids]
+        wait_until(lambda: {e["service_id"] for e in self.sim.journal()} >= set(ids), "the calls upstream")
+        return calls
+
+    def test_sigterm_under_load_finishes_calls_in_flight(self):
+        """Core reports its stop while calls are still held; a queue that is shut down then would abort the process."""
+        for shards in ("1", "3"):
+            bridge, stub = self.start("--shards", shards)
+            calls = self.slow_calls(stub, 40, 1500)
+            bridge.terminate()
+            wait_until(lambda: bridge.events("draining"), "the drain")
+            for call in calls:
+                self.assertFalse(call.result().HasField("update_time"))
+            self.assertEqual(bridge.wait(), 0, bridge.errors()[-4000:])
+            self.end(bridge)
+
+    def test_second_sigterm_cancels(self):
+        bridge, stub = self.start()
+        calls = self.slow_calls(stub, 20, 600000)
+        bridge.terminate()
+        wait_until(lambda: bridge.events("draining"), "the drain")
+        self.assertTrue(bridge.alive())
+        bridge.terminate()
+        self.assertEqual(bridge.wait(), 0, bridge.errors()[-4000:])
+        for call in calls:
+            self.assertIn(call.code(), (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE))
+        self.end(bridge)
+
+    def test_no_new_calls_while_draining(self):
+        bridge, stub = self.start()
+        calls = self.slow_calls(stub, 1, 1500)
+        bridge.terminate()
+        wait_until(lambda: bridge.events("draining"), "the drain")
+        with grpc.insecure_channel(bridge.address) as late:
+            failure = attempt(modelarts_service_pb2_grpc.ModelArtsServiceStub(late).UpdateService,
+                              pb.UpdateServiceRequest(service_id="svc-late"))
+        self.assertEqual(failure.code, grpc.StatusCode.UNAVAILABLE)
+        self.assertEqual(self.sim.journal("svc-late"), [])
+        calls[0].result()
+        self.end(bridge)
+
+    def test_sigterm_at_any_moment_of_the_start(self):
+        for delay_ms in range(0, 200, 20):
+            process = subprocess.Popen([os.environ["BRIDGE"], "--listen", "127.0.0.1:0", "--upstream-url", self.sim.url],
+                                       stderr=subprocess.PIPE)
+            # The moment is meant to vary; each outcome below is right at any of them.
+            time.sleep(delay_ms / 1000)
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=PATIENCE)
+            # Before main() has blocked the signal, its default ends the process.
+            self.assertIn(process.returncode, (0, -signal.SIGTERM), errors)
+
+    def test_sigint_stops_too(self):
+        bridge, _ = self.start()
+        bridge.process.send_signal(signal.SIGINT)
+        self.assertEqual(bridge.wait(), 0)
+        self.end(bridge)
+
+    def test_admission_limit(self):
+        bridge, stub = self.start("--max-in-flight", "3")
+        calls = self.slow_calls(stub, 3, 3000)
+        failure = attempt(stub.UpdateService, pb.UpdateServiceRequest(service_id="svc-over"))
+        self.assertEqual((failure.code, failure.reason), (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS"))
+        self.assertEqual(self.sim.journal("svc-over"), [])
+        for call in calls:
+            call.result()
+        response = attempt(stub.UpdateService, pb.UpdateServiceRequest(service_id="svc-after"))
+        self.assertIsInstance(response, tuple, response)
+        self.end(bridge)
+
+    def test_unix_socket(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = f"unix:{folder}/bridge.sock"
+            bridge = Bridge(self.sim.url, "--listen", path)
+            self.assertEqual([e["address"] for e in bridge.events("listening")][1:], [path])
+            with grpc.insecure_channel(path) as channel:
+                stub = modelarts_service_pb2_grpc.ModelArtsServiceStub(channel)
+                self.assertIsInstance(attempt(stub.UpdateService, pb.UpdateServiceRequest(service_id="svc-unix")), tuple)
+            self.end(bridge)
+
+    def test_port_in_use_is_told(self):
+        bridge, _ = self.start()
+        other = subprocess.run([os.environ["BRIDGE"], "--listen", bridge.address, "--upstream-url", self.sim.url],
+                               capture_output=True, text=True, timeout=PATIENCE)
+        self.assertEqual(other.returncode, 2, other.stderr)
+        self.assertIn(bridge.address, other.stderr)
+        self.assertIn("--listen", other.stderr)
+        self.end(bridge)
+
+    def load(self, bridge, calls, in_flight=32):
+        with tempfile.NamedTemporaryFile() as request:
+            request.write(pb.UpdateServiceRequest(service_id="svc-load", description="d").SerializeToString())
+            request.flush()
+            output = subprocess.run([os.environ["LOAD"], bridge.address, "/modelarts.v1.ModelArtsService/UpdateService",
+                                     request.name, str(calls), str(in_flight)], check=True, capture_output=True,
+                                    text=True, timeout=250).stdout
+        return dict(line.split() for line in output.splitlines())
+
+    def test_100000_calls_and_memory_stays(self):
+        bridge, _ = self.start(env=SMALL_QUARANTINE)
+        self.assertEqual(self.load(bridge, 20000)["0"], "20000")
+        before = bridge.rss_kib()
+        self.assertEqual(self.load(bridge, 80000)["0"], "80000")
+        grown = bridge.rss_kib() - before
+        self.assertLess(grown, 8 * 1024, f"{grown} KiB more after 80,000 calls")
+        self.end(bridge)
+
+
+if __name__ == "__main__":
+    unittest.main()
