@@ -1,4 +1,5 @@
 #include "cmd/cmd.h"
+#include "translate/violation.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -31,12 +32,13 @@ static void print_help(void)
 static int refuse(const char *name)
 {
     struct br_status st;
+    char quoted[BR_QUOTE_CAP];
     char known[256] = "";
     size_t len = 0;
     for (size_t i = 0; i < command_count && len < sizeof known; i++)
         len += (size_t)snprintf(known + len, sizeof known - len, "%s%s", i > 0 ? ", " : "", commands[i].name);
-    (void)br_status_set(&st, BR_INVALID_ARGUMENT, "BAD_SETTING",
-                        "\"%.64s\": no such command; the commands are: %s", name, known);
+    (void)br_status_set(&st, BR_INVALID_ARGUMENT, "BAD_SETTING", "%s: no such command; the commands are: %s",
+                        br_violation_quote(name, quoted), known);
     return br_cmd_fail(BR_EXIT_USAGE, &st);
 }
 

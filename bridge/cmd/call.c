@@ -88,14 +88,14 @@ static bool read_all(int fd, const char *name, struct br_buf *out, struct br_sta
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING", "--data: cannot read %.256s: %s",
-                                 name, strerror(errno));
+            return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING", "--data: cannot read %s: %s", name,
+                                 strerror(errno));
         switch (br_buf_append(out, chunk, (size_t)got)) {
         case BR_BUF_OK:
             break;
         case BR_BUF_FULL:
-            return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
-                                 "--data: %.256s holds more than 64 MiB", name);
+            return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING", "--data: %s holds more than 64 MiB",
+                                 name);
         case BR_BUF_NO_MEMORY:
             return br_status_set(st, BR_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "out of memory for --data");
         }
@@ -112,12 +112,13 @@ static bool find_data(const char *data, struct br_buf *buf, const char **json, s
         return true;
     }
     bool ok;
+    char quoted[BR_QUOTE_CAP];
     if (data[0] == '@') {
         int fd = open(data + 1, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
-            return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING", "--data: cannot read %.256s: %s",
-                                 data + 1, strerror(errno));
-        ok = read_all(fd, data + 1, buf, st);
+            return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING", "--data: cannot read %s: %s",
+                                 br_violation_quote(data + 1, quoted), strerror(errno));
+        ok = read_all(fd, br_violation_quote(data + 1, quoted), buf, st);
         (void)close(fd);
     } else {
         ok = read_all(STDIN_FILENO, "standard input", buf, st);
@@ -262,11 +263,13 @@ static int call(const struct br_contract *contract, const struct call_settings *
         return fail(&st);
     }
     struct br_client_request request = {.address = settings->address, .timeout_ms = settings->timeout_ms};
+    size_t method_count;
+    const struct br_method *methods = br_contract_methods(contract, &method_count);
     const struct br_method *method;
     const char *json = NULL;
     size_t json_len = 0;
     struct br_client_answer answer;
-    if (!br_call_method(contract, positional->items[0], &method, &st) ||
+    if (!br_call_method(methods, method_count, positional->items[0], &method, &st) ||
         !read_metadata(&settings->metadata, arena, &request.metadata, &st) ||
         !find_data(settings->data, data, &json, &json_len, &st) ||
         !br_call_data(method, json, json_len, arena, &request.bytes, &request.len, &st))

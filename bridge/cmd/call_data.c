@@ -1,5 +1,6 @@
 #include "cmd/call_data.h"
 
+#include "contract/field.h"
 #include "translate/json_read.h"
 #include "translate/violation.h"
 
@@ -36,25 +37,25 @@ static const char *last_part(const struct br_method *method)
     return strrchr(method->path, '/') + 1;
 }
 
-bool br_call_method(const struct br_contract *contract, const char *name, const struct br_method **out,
-                    struct br_status *st)
+bool br_call_method(const struct br_method *methods, size_t count, const char *name,
+                    const struct br_method **out, struct br_status *st)
 {
-    size_t count;
-    const struct br_method *methods = br_contract_methods(contract, &count);
     const char *wanted = name[0] == '/' ? name + 1 : name;
     const struct br_method *found = NULL;
     struct sentence same = {0};
+    size_t same_count = 0;
     struct sentence all = {0};
     for (size_t i = 0; i < count; i++) {
         const struct br_method *method = &methods[i];
         if (strcmp(method->name, wanted) == 0) {
             found = method;
-            same.len = 0;
+            same_count = 1;
             break;
         }
         if (strcmp(last_part(method), wanted) == 0) {
-            add(&same, found != NULL ? ", " : "", method->name);
-            found = found != NULL ? found : method;
+            add(&same, same_count > 0 ? ", " : "", method->name);
+            same_count++;
+            found = method;
         }
         if (method->verb != NULL)
             add(&all, all.len > 0 ? ", " : "", method->name);
@@ -63,7 +64,7 @@ bool br_call_method(const struct br_contract *contract, const char *name, const 
     if (found == NULL)
         return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting, "%s: no such method; there are: %s",
                              br_violation_quote(name, quoted), all.text);
-    if (same.len > strlen(found->name))
+    if (same_count > 1)
         return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting, "%s: several methods have this name: %s",
                              br_violation_quote(name, quoted), same.text);
     if (found->verb == NULL)
@@ -176,6 +177,64 @@ static bool refuse_unknown(const struct br_method *method, const struct collecto
     return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting, "--data: %s", sentence.text);
 }
 
+static const struct br_field_plan *field_by_key(const struct br_message_plan *plan, const char *key)
+{
+    for (size_t i = 0; i < plan->field_count; i++) {
+        if (strcmp(plan->fields[i].key, key) == 0)
+            return &plan->fields[i];
+    }
+    return NULL;
+}
+
+/*
+ * Whether |json| gives an empty list or map somewhere below |parent|, which protobuf cannot tell from an unset
+ * one. |path| then becomes its name as a field mask has it, NULL without memory. The nesting is bounded by
+ * br_json_parse().
+ */
+static bool find_empty(const struct br_message_plan *plan, const cJSON *json, const struct br_place *parent,
+                       struct br_arena *arena, const char **path)
+{
+    for (const cJSON *member = json->child; member != NULL; member = member->next) {
+        const struct br_field_plan *field = field_by_key(plan, member->string);
+        if (field == NULL)
+            continue;
+        struct br_place place = {.parent = parent, .name = field->name, .index = BR_PLACE_NO_INDEX};
+        bool is_container = cJSON_IsArray(member) || cJSON_IsObject(member);
+        if (field->label != BR_LABEL_SINGULAR && is_container && member->child == NULL) {
+            *path = br_place_text(&place, arena);
+            return true;
+        }
+        if (field->label == BR_LABEL_MAP || field->kind != BR_KIND_MESSAGE ||
+            field->message->shape != BR_SHAPE_FIELDS)
+            continue;
+        if (cJSON_IsObject(member) && find_empty(field->message, member, &place, arena, path))
+            return true;
+        if (!cJSON_IsArray(member))
+            continue;
+        for (const cJSON *item = member->child; item != NULL; item = item->next) {
+            if (cJSON_IsObject(item) && find_empty(field->message, item, &place, arena, path))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* An empty list has a meaning to ModelArts, and only a mask can carry it: it is not dropped in silence. */
+static bool check_no_empty(const struct br_method *method, const cJSON *json, const ProtobufCMessage *request,
+                           struct br_arena *arena, struct br_status *st)
+{
+    const char *path;
+    if (method->mask == NULL || br_field_has(request, method->mask) ||
+        !find_empty(method->input, json, NULL, arena, &path))
+        return true;
+    if (path == NULL)
+        return br_arena_fail(arena, st);
+    return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting,
+                         "--data: %s is empty, and is sent as such only when %s names it, together with "
+                         "everything else that is to be sent",
+                         path, method->mask->key);
+}
+
 /* Packs |message|; the arena's ceiling bounds it. */
 static bool pack(const ProtobufCMessage *message, struct br_arena *arena, const uint8_t **packed,
                  size_t *packed_len, struct br_status *st)
@@ -210,7 +269,7 @@ bool br_call_data(const struct br_method *method, const char *json, size_t len, 
         br_status_prefix(st, "--data");
     else if (collector.count > 0)
         (void)refuse_unknown(method, &collector, st);
-    else
+    else if (check_no_empty(method, tree, request, arena, st))
         ok = pack(request, arena, packed, packed_len, st);
     cJSON_Delete(tree);
     return ok;

@@ -1,7 +1,8 @@
 #include "cmd/client.h"
 
-#include "base/parse.h"
+#include "cmd/address.h"
 #include "cmd/cmd.h"
+#include "translate/violation.h"
 
 #include <grpc/byte_buffer_reader.h>
 #include <grpc/grpc.h>
@@ -12,12 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool refuse_address(const char *address, struct br_status *st)
-{
-    return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
-                         "--address: \"%.128s\" is neither HOST:PORT nor unix:PATH", address);
-}
-
 /*
  * The address as a gRPC target: a URI that names its resolver, so that no host is taken for a scheme. What a
  * URI's path cannot hold (the brackets of an IPv6 address, a space in a file name) is percent-encoded.
@@ -25,24 +20,16 @@ static bool refuse_address(const char *address, struct br_status *st)
 static const char *make_target(const char *address, struct br_arena *arena, struct br_status *st)
 {
     static const char as_is[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-._~/:";
-    const char *scheme = "dns:///";
-    const char *rest = address;
-    if (strncmp(address, "unix:", 5) == 0) {
-        scheme = "unix:";
-        rest = address + 5;
-        if (rest[0] == '\0') {
-            (void)refuse_address(address, st);
-            return NULL;
-        }
-    } else {
-        const char *colon = strrchr(address, ':');
-        uint64_t port;
-        if (colon == NULL || colon == address || strchr(address, '/') != NULL ||
-            !br_parse_uint64(colon + 1, strlen(colon + 1), &port) || port < 1 || port > 65535) {
-            (void)refuse_address(address, st);
-            return NULL;
-        }
+    if (!br_address_is_valid(address, 1)) {
+        char quoted[BR_QUOTE_CAP];
+        (void)br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
+                            "--address: %s is neither HOST:PORT nor unix:PATH",
+                            br_violation_quote(address, quoted));
+        return NULL;
     }
+    const char *path = br_address_unix_path(address);
+    const char *scheme = path != NULL ? "unix:" : "dns:///";
+    const char *rest = path != NULL ? path : address;
 
     size_t scheme_len = strlen(scheme);
     char *target = br_arena_alloc(arena, scheme_len + 3 * strlen(rest) + 1);
@@ -103,20 +90,22 @@ static bool make_metadata(const struct br_headers *metadata, grpc_metadata *out,
             if (key[at] >= 'A' && key[at] <= 'Z')
                 key[at] = (uint8_t)(key[at] - 'A' + 'a');
         }
+        char quoted[BR_QUOTE_CAP];
+        (void)br_violation_quote(item->name, quoted);
         bool reserved = len >= 5 && memcmp(key, "grpc-", 5) == 0;
         if (reserved || !grpc_header_key_is_legal(out[i].key))
             return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
-                                 "--metadata: \"%.64s\" cannot be a key: letters, digits, \"-\", \"_\" and "
+                                 "--metadata: %s cannot be a key: letters, digits, \"-\", \"_\" and "
                                  "\".\" are accepted, \"grpc-\" at its start is not",
-                                 item->name);
+                                 quoted);
         if (len >= 4 && memcmp(key + len - 4, "-bin", 4) == 0)
-            return br_status_set(
-                st, BR_INVALID_ARGUMENT, "BAD_SETTING",
-                "--metadata: \"%.64s\" is a key for binary values, which cannot be given here", item->name);
+            return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
+                                 "--metadata: %s is a key for binary values, which cannot be given here",
+                                 quoted);
         /* The value may be a credential: it is not quoted. */
         if (!grpc_header_nonbin_value_is_legal(out[i].value))
             return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
-                                 "--metadata: the value of \"%.64s\" is not printable ASCII", item->name);
+                                 "--metadata: the value of %s is not printable ASCII", quoted);
     }
     return true;
 }

@@ -1,6 +1,8 @@
 #include "cmd/serve_settings.h"
 
 #include "base/log.h"
+#include "cmd/address.h"
+#include "translate/violation.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -149,8 +151,23 @@ static bool check_project_id(const char *id, struct br_status *st)
     return true;
 }
 
+static bool check_listen(const struct br_texts *listen, struct br_status *st)
+{
+    for (size_t i = 0; i < listen->count; i++) {
+        char quoted[BR_QUOTE_CAP];
+        if (!br_address_is_valid(listen->items[i], 0))
+            return br_status_set(
+                st, BR_INVALID_ARGUMENT, "BAD_SETTING",
+                "--listen: %s is neither HOST:PORT, with a port from 0 to 65535, nor unix:PATH",
+                br_violation_quote(listen->items[i], quoted));
+    }
+    return true;
+}
+
 bool br_serve_settings_check(struct br_serve_settings *settings, struct br_status *st)
 {
+    if (!check_listen(&settings->listen, st))
+        return false;
     if (settings->default_timeout_ms > settings->max_timeout_ms)
         return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
                              "--default-timeout (%" PRId64 "ms) is more than --max-timeout (%" PRId64 "ms)",

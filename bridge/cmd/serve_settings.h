@@ -40,7 +40,7 @@ struct br_serve_settings {
 extern const struct br_settings br_serve_settings_table;
 
 /*
- * Checks what one row cannot: the URL, the project ID, and that the timeouts fit together.
+ * Checks what one row cannot: the addresses, the URL, the project ID, and that the timeouts fit together.
  * |settings| as br_settings_read() has filled it; |upstream| is written on success.
  * Errors:    INVALID_ARGUMENT/BAD_SETTING
  */

@@ -1,7 +1,6 @@
 #include "cmd/status_details.h"
 
 #include "cmd/terminal.h"
-
 #include "translate/json_write.h"
 
 #include <google/protobuf/any.pb-c.h>
@@ -9,8 +8,6 @@
 #include <google/rpc/error_details.pb-c.h>
 #include <google/rpc/status.pb-c.h>
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 /* Where the lines go; the first failure to append is kept, and nothing is appended after it. */

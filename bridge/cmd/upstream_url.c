@@ -132,9 +132,9 @@ static bool check_prefix(const char *text, struct part prefix, struct br_status 
 {
     if (!consists_of(prefix, PATH_CHARS))
         return refuse(text, "has a character in its path that must be written as %XX", st);
+    /* What follows the prefix is a slash or the NUL, neither of which is a digit. */
     for (size_t i = 0; i < prefix.len; i++) {
-        if (prefix.text[i] == '%' &&
-            (prefix.len - i < 3 || !is_hex(prefix.text[i + 1]) || !is_hex(prefix.text[i + 2])))
+        if (prefix.text[i] == '%' && (!is_hex(prefix.text[i + 1]) || !is_hex(prefix.text[i + 2])))
             return refuse(text, "has a \"%\" in its path without two hexadecimal digits", st);
     }
     const char *end = prefix.text + prefix.len;

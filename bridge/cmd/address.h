@@ -1,0 +1,21 @@
+/*
+ * Addresses as --listen and --address take them: "HOST:PORT" or "unix:PATH".
+ *
+ * Pure. Threads: any.
+ */
+#ifndef BR_CMD_ADDRESS_H
+#define BR_CMD_ADDRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What follows "unix:" in |address|; NULL when it does not begin so. */
+const char *br_address_unix_path(const char *address);
+
+/*
+ * Whether |address| is "unix:" with a path, or a host and a port of at least |min_port|. The host is not looked
+ * up: a name, an IPv4 address, or an IPv6 address in brackets. gRPC itself takes a port above 65535 modulo 65536.
+ */
+bool br_address_is_valid(const char *address, uint64_t min_port);
+
+#endif
