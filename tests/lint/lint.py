@@ -61,8 +61,8 @@ def check_banned(path, text):
         for name in BANNED:
             if re.search(rf"(?<![\w.>]){name}\s*\(", line):
                 yield number, f"{name}() is banned"
-        for name in PARSERS:
-            if re.search(rf"(?<![\w.>]){name}\s*\(", line) and not path.startswith("bridge/base/parse"):
+        for name in PARSERS if SOURCE.match(path) and not path.startswith("bridge/base/parse") else ():
+            if re.search(rf"(?<![\w.>]){name}\s*\(", line):
                 above = raw[max(0, number - 4):number]
                 if not any("/*" in l or "*/" in l or " * " in l for l in above):
                     yield number, f"{name}() belongs in base/parse.c, or needs a comment that says why"
@@ -80,7 +80,7 @@ def check_text(path, text):
     for number, line in enumerate(text.split("\n"), 1):
         if re.search(r"(^|[^a-z.])/(work|farm|root|home)/[a-z.]", line):
             yield number, "an absolute path of one machine"
-        if re.search(r"\b(TODO|FIXME|XXX)\b", line):
+        if re.search(r"\b(TODO|FIXME)\b", line):
             yield number, "left undone"
         if line.rstrip() != line:
             yield number, "space at the end of the line"
