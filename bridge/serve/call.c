@@ -60,11 +60,6 @@ static bool is_printable(const char *text, size_t len)
 static void send_reply(struct br_call *call)
 {
     struct br_reply *reply = &call->reply;
-    const char *request_id =
-        call->exchange.answered ? br_headers_find(&call->exchange.answer.headers, "x-request-id") : NULL;
-    if (request_id != NULL) {
-        br_request_id_copy(request_id, call->request_id);
-    }
     if (call->request_id[0] != '\0') {
         add_trailer(reply, "x-request-id", call->request_id, strlen(call->request_id));
     }
@@ -98,6 +93,7 @@ static void reply_status(struct br_call *call, const struct br_status *st)
 {
     struct br_error error;
     br_error_from_status(st, call->violations.count > 0 ? &call->violations : NULL, &error);
+    error.request_id = call->request_id[0] != '\0' ? call->request_id : NULL;
     reply_error(call, &error);
 }
 
@@ -280,6 +276,11 @@ void br_call_resume(struct br_call *call)
 {
     assert(call->state == BR_CALL_SENT);
     const struct br_http_exchange *exchange = &call->exchange;
+    const char *request_id =
+        exchange->answered ? br_headers_find(&exchange->answer.headers, "x-request-id") : NULL;
+    if (request_id != NULL) {
+        br_request_id_copy(request_id, call->request_id);
+    }
     if (exchange->answered && exchange->answer.status >= 200 && exchange->answer.status < 300) {
         reply_ok(call);
         return;

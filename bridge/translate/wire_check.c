@@ -134,6 +134,16 @@ static size_t count_records(const uint8_t *at, const uint8_t *end, uint32_t numb
     return count;
 }
 
+/* Free JSON is a tree of messages that its author does not know: its place is the field that holds it. */
+static bool is_in_free_json(const struct frame *frame)
+{
+    for (; frame != NULL; frame = frame->parent) {
+        if (frame->plan->shape != BR_SHAPE_FIELDS)
+            return true;
+    }
+    return false;
+}
+
 /* Makes the chain of places that leads to |frame|'s record, and returns its innermost one. */
 static const struct br_place *make_places(const struct frame *frame, struct br_place *places)
 {
@@ -141,7 +151,7 @@ static const struct br_place *make_places(const struct frame *frame, struct br_p
     struct br_place *child = NULL;
     size_t used = 0;
     for (; frame != NULL && used < MAX_FRAMES; frame = frame->parent) {
-        if (frame->field == NULL)
+        if (frame->field == NULL || is_in_free_json(frame))
             continue;
         struct br_place *place = &places[used++];
         *place = (struct br_place){.name = frame->field->name, .index = BR_PLACE_NO_INDEX};
@@ -176,7 +186,7 @@ static bool refuse_malformed(struct walk *walk, const struct frame *frame, const
 static bool refuse_text(struct walk *walk, const struct frame *frame, const char *fault, size_t index)
 {
     struct br_place places[MAX_FRAMES];
-    br_violations_add(walk->violations, make_places(frame, places), "%s at byte %zu of the text", fault,
+    br_violations_add(walk->violations, make_places(frame, places), "%s, at byte %zu of the text", fault,
                       index);
     return br_violations_none(walk->violations, walk->st);
 }
@@ -242,10 +252,10 @@ static bool check_text(struct walk *walk, const struct frame *frame, const struc
 {
     const uint8_t *nul = memchr(record->payload, '\0', record->len);
     if (nul != NULL)
-        return refuse_text(walk, frame, "must not hold a NUL; there is one", (size_t)(nul - record->payload));
+        return refuse_text(walk, frame, "holds a NUL", (size_t)(nul - record->payload));
     size_t valid = br_utf8_valid_prefix((const char *)record->payload, record->len);
     if (valid != record->len)
-        return refuse_text(walk, frame, "must be UTF-8; it is not", valid);
+        return refuse_text(walk, frame, "is not UTF-8", valid);
     return true;
 }
 
