@@ -44,8 +44,22 @@ struct br_contract {
     struct br_regex_node *regexes;
 };
 
+/* What br_contract_invalid() says where the descriptor set and the C descriptors differ. */
+#define BR_OTHER_SCHEMA "the C code was generated from another schema"
+
 /* Fills |st| with INTERNAL/CONTRACT_INVALID and "|where|: ..."; returns false. */
 bool br_contract_invalid(struct br_status *st, const char *where, const char *format, ...) BR_PRINTF(3, 4);
+
+/*
+ * The service, message or enum whose name, package included, is |full_name|; NULL when the set has none. What
+ * they point at lives as long as the contract.
+ */
+const Google__Protobuf__ServiceDescriptorProto *br_lookup_service(const struct br_contract *contract,
+                                                                  const char *full_name);
+const Google__Protobuf__DescriptorProto *br_lookup_message(const struct br_contract *contract,
+                                                           const char *full_name);
+const Google__Protobuf__EnumDescriptorProto *br_lookup_enum(const struct br_contract *contract,
+                                                            const char *full_name);
 
 /*
  * The plan of the message |descriptor|, compiled on first use together with all it refers to.

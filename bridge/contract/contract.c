@@ -21,26 +21,6 @@ bool br_contract_invalid(struct br_status *st, const char *where, const char *fo
     return br_status_set(st, BR_INTERNAL, "CONTRACT_INVALID", "%s: %s", where, what);
 }
 
-static const Google__Protobuf__ServiceDescriptorProto *find_service(const struct br_contract *contract,
-                                                                    const char *full_name)
-{
-    for (size_t i = 0; i < contract->set->n_file; i++) {
-        const Google__Protobuf__FileDescriptorProto *file = contract->set->file[i];
-        const char *package = file->package != NULL ? file->package : "";
-        size_t len = strlen(package);
-        if (strncmp(full_name, package, len) != 0) {
-            continue;
-        }
-        const char *name = full_name + len + (len > 0 && full_name[len] == '.');
-        for (size_t k = 0; k < file->n_service; k++) {
-            if (strcmp(file->service[k]->name, name) == 0) {
-                return file->service[k];
-            }
-        }
-    }
-    return NULL;
-}
-
 /* The single google.api.http option of a method; |rule| stays NULL when there is none. */
 static bool read_http_rule(struct br_contract *contract, const ProtobufCMessage *options, const char *where,
                            const Google__Api__HttpRule **rule, struct br_status *st)
@@ -100,7 +80,15 @@ static bool is_path_variable(const struct br_method *method, const struct br_fie
     return false;
 }
 
-/* Decides where each field of the request goes: path, query or body. Source: google/api/http.proto. */
+static bool is_mask(const struct br_field_plan *field)
+{
+    return field->kind == BR_KIND_MESSAGE && field->message->shape == BR_SHAPE_FIELD_MASK;
+}
+
+/*
+ * Decides where each field of the request goes: path, query or body. |body| is NULL or empty, "*", or a
+ * field's name. Source: google/api/http.proto.
+ */
 static bool assign_roles(struct br_contract *contract, const char *body, struct br_method *method,
                          struct br_status *st)
 {
@@ -109,14 +97,21 @@ static bool assign_roles(struct br_contract *contract, const char *body, struct 
     if (roles == NULL) {
         return br_arena_fail(&contract->arena, st);
     }
-    bool all = body != NULL && strcmp(body, "*") == 0;
-    bool found = body == NULL || body[0] == '\0' || all;
     method->has_body = body != NULL && body[0] != '\0';
+    bool all = method->has_body && strcmp(body, "*") == 0;
+    const struct br_field_plan *whole = NULL;
+    if (method->has_body && !all) {
+        whole = br_plan_field_by_name(input, body, strlen(body));
+        if (whole == NULL || is_path_variable(method, whole) || is_mask(whole)) {
+            return br_contract_invalid(st, method->name, "its body \"%s\" names no field that can be one",
+                                       body);
+        }
+    }
     for (size_t i = 0; i < input->field_count; i++) {
         const struct br_field_plan *field = &input->fields[i];
         if (is_path_variable(method, field)) {
             roles[i] = BR_ROLE_PATH;
-        } else if (field->kind == BR_KIND_MESSAGE && field->message->shape == BR_SHAPE_FIELD_MASK) {
+        } else if (is_mask(field)) {
             roles[i] = BR_ROLE_MASK;
             if (method->mask != NULL || field->label != BR_LABEL_SINGULAR) {
                 return br_contract_invalid(st, method->name, "has more than one field mask");
@@ -124,9 +119,8 @@ static bool assign_roles(struct br_contract *contract, const char *body, struct 
             method->mask = field;
         } else if (all) {
             roles[i] = BR_ROLE_BODY;
-        } else if (body != NULL && strcmp(body, field->name) == 0) {
+        } else if (field == whole) {
             roles[i] = BR_ROLE_WHOLE_BODY;
-            found = true;
         } else {
             roles[i] = BR_ROLE_QUERY;
             if (field->kind == BR_KIND_MESSAGE) {
@@ -136,9 +130,6 @@ static bool assign_roles(struct br_contract *contract, const char *body, struct 
         }
     }
     method->roles = roles;
-    if (!found) {
-        return br_contract_invalid(st, method->name, "its body \"%s\" is no field of the request", body);
-    }
     return true;
 }
 
@@ -153,6 +144,9 @@ static bool compile_route(struct br_contract *contract, const Google__Api__HttpR
     }
     if (rule->response_body != NULL && rule->response_body[0] != '\0') {
         return br_contract_invalid(st, method->name, "response_body is not supported");
+    }
+    if (strcmp(method->verb, "GET") == 0 && rule->body != NULL && rule->body[0] != '\0') {
+        return br_contract_invalid(st, method->name, "a GET request has no body");
     }
     if (!br_path_template_compile(method->path_template, method->input, &contract->arena, &method->parts,
                                   &method->part_count, st)) {
@@ -190,6 +184,10 @@ static bool compile_method(struct br_contract *contract, const ProtobufCServiceD
 {
     const ProtobufCMethodDescriptor *descriptor = &service->methods[index];
     struct br_method *method = &contract->methods[contract->method_count];
+    /* Both are in the order of their declaration. */
+    if (proto->name == NULL || strcmp(proto->name, descriptor->name) != 0) {
+        return br_contract_invalid(st, service->name, BR_OTHER_SCHEMA);
+    }
     method->path = br_arena_printf(&contract->arena, "/%s/%s", service->name, descriptor->name);
     if (method->path == NULL) {
         return br_arena_fail(&contract->arena, st);
@@ -218,9 +216,9 @@ static bool compile_method(struct br_contract *contract, const ProtobufCServiceD
 static bool compile_service(struct br_contract *contract, const ProtobufCServiceDescriptor *service,
                             struct br_status *st)
 {
-    const Google__Protobuf__ServiceDescriptorProto *proto = find_service(contract, service->name);
+    const Google__Protobuf__ServiceDescriptorProto *proto = br_lookup_service(contract, service->name);
     if (proto == NULL || proto->n_method != service->n_methods) {
-        return br_contract_invalid(st, service->name, "the C code was generated from another schema");
+        return br_contract_invalid(st, service->name, BR_OTHER_SCHEMA);
     }
     for (size_t i = 0; i < service->n_methods; i++) {
         if (!compile_method(contract, service, i, proto->method[i], st)) {
@@ -306,9 +304,11 @@ const struct br_method *br_contract_find(const struct br_contract *contract, con
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         const char *candidate = contract->by_path[middle]->path;
-        int order = strncmp(candidate, path, len);
-        if (order == 0 && candidate[len] != '\0') {
-            order = 1;
+        size_t candidate_len = strlen(candidate);
+        /* Not strncmp(): a caller's path may hold a NUL. */
+        int order = memcmp(candidate, path, candidate_len < len ? candidate_len : len);
+        if (order == 0) {
+            order = (candidate_len > len) - (candidate_len < len);
         }
         if (order == 0) {
             return contract->by_path[middle];

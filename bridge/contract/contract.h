@@ -6,8 +6,9 @@
  * kind, enum literals and rules. C code holds no list of fields, paths or JSON keys: it walks these plans.
  *
  * Threads: br_contract_create() and _destroy() at start and end; everything between is constant and read by
- * any thread. Owns:    all plans, methods and strings below, until br_contract_destroy(). Source:  DESIGN.md
- * section 2; google/api/http.proto for verb, path and body.
+ *          any thread.
+ * Owns:    all plans, methods and strings below, until br_contract_destroy().
+ * Source:  DESIGN.md section 2; google/api/http.proto for verb, path and body.
  */
 #ifndef BR_CONTRACT_CONTRACT_H
 #define BR_CONTRACT_CONTRACT_H
@@ -135,8 +136,9 @@ struct br_named_function {
  * |functions| borrowed; the functions behind the ids of named rules. One that no rule names is not an error.
  * |out|       returned; release with br_contract_destroy().
  * Errors:     INTERNAL/CONTRACT_INVALID, naming the rpc, field or enum value and what is wrong: a set that
- * cannot be read, a rule id without a function, an unknown constraint, an enum value without a literal, two
- * methods with one route, a template, binding or field type that has no REST form.
+ *                 cannot be read or is not that of the C descriptors, a rule id without a function, an
+ *                 unknown constraint, an enum value without a literal, two methods with one route, a
+ *                 template, binding or field type that has no REST form
  *             RESOURCE_EXHAUSTED/OUT_OF_MEMORY
  */
 bool br_contract_create(const struct br_schema *schema, const struct br_named_function *functions,

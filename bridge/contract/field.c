@@ -168,10 +168,9 @@ bool br_field_reserve(ProtobufCMessage *message, const struct br_field_plan *fie
     if (capacity == 0) {
         return true;
     }
-    if (capacity > SIZE_MAX / sizeof(union br_value)) {
-        return false;
-    }
-    void *elements = br_arena_alloc(arena, capacity * element_size(field->kind));
+    size_t size = element_size(field->kind);
+    /* No arena holds SIZE_MAX bytes. */
+    void *elements = br_arena_alloc(arena, capacity <= SIZE_MAX / size ? capacity * size : SIZE_MAX);
     *(void **)member_at(message, field->descriptor->offset) = elements;
     return elements != NULL;
 }

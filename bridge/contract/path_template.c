@@ -23,11 +23,28 @@ static size_t count_parts(const char *text)
     return count;
 }
 
+/* A segment that a client or server would drop or step over on the way. Source: RFC 3986 section 5.2.4. */
+static bool has_lost_segment(const char *text)
+{
+    while (*text == '/') {
+        const char *segment = text + 1;
+        size_t len = strcspn(segment, "/");
+        if (len == 0 || (len == 1 && segment[0] == '.') || (len == 2 && memcmp(segment, "..", 2) == 0)) {
+            return true;
+        }
+        text = segment + len;
+    }
+    return false;
+}
+
 bool br_path_template_compile(const char *text, const struct br_message_plan *input, struct br_arena *arena,
                               const struct br_path_part **parts, size_t *count, struct br_status *st)
 {
     if (text[0] != '/') {
         return invalid(text, "does not begin with \"/\"", st);
+    }
+    if (has_lost_segment(text)) {
+        return invalid(text, "has a segment that is empty, \".\" or \"..\"", st);
     }
     struct br_path_part *list = br_arena_alloc(arena, count_parts(text) * sizeof *list);
     if (list == NULL) {
@@ -85,9 +102,9 @@ bool br_path_template_same(const struct br_method *a, const struct br_method *b)
         return false;
     }
     for (size_t i = 0; i < a->part_count; i++) {
-        const char *x = a->parts[i].literal;
-        const char *y = b->parts[i].literal;
-        if ((x == NULL) != (y == NULL) || (x != NULL && strcmp(x, y) != 0)) {
+        /* Literals and variables take turns, so that both are a literal or neither. */
+        const char *literal = a->parts[i].literal;
+        if (literal != NULL && strcmp(literal, b->parts[i].literal) != 0) {
             return false;
         }
     }

@@ -3,7 +3,7 @@
  *
  * Threads: start-up.
  * Source:  google/api/http.proto, "Path template syntax". Variables of one segment that name a string field
- * of the request; "*", "**" and nested field paths have no use in this API and are refused.
+ *          of the request; "*", "**" and nested field paths have no use in this API and are refused.
  */
 #ifndef BR_CONTRACT_PATH_TEMPLATE_H
 #define BR_CONTRACT_PATH_TEMPLATE_H
@@ -14,8 +14,8 @@
 /*
  * Compiles |text| against the fields of |input|.
  * |parts|  in |arena|; literals and variables in turn, |count| of them.
- * Errors:  INTERNAL/CONTRACT_INVALID, saying what is wrong with the template;
- * RESOURCE_EXHAUSTED/OUT_OF_MEMORY
+ * Errors:  INTERNAL/CONTRACT_INVALID, naming the template and what is wrong with it
+ *          RESOURCE_EXHAUSTED/OUT_OF_MEMORY
  */
 bool br_path_template_compile(const char *text, const struct br_message_plan *input, struct br_arena *arena,
                               const struct br_path_part **parts, size_t *count,

@@ -15,79 +15,19 @@ static const struct {
     {"google.protobuf.FieldMask", BR_SHAPE_FIELD_MASK},
 };
 
-/* Steps over |name| and a dot at the start of |full_name|; NULL when it begins with something else. */
-static const char *after_name(const char *full_name, const char *name)
+/* Two values with one literal would be one value in JSON. Of two names for one number the first is sent. */
+static bool check_literals(const struct br_enum_plan *plan, struct br_status *st)
 {
-    size_t len = strlen(name);
-    if (len == 0) {
-        return full_name;
-    }
-    return strncmp(full_name, name, len) == 0 && full_name[len] == '.' ? full_name + len + 1 : NULL;
-}
-
-static const Google__Protobuf__DescriptorProto *
-find_nested(size_t count, Google__Protobuf__DescriptorProto **messages, const char *name)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(messages[i]->name, name) == 0) {
-            return messages[i];
-        }
-        const char *rest = after_name(name, messages[i]->name);
-        if (rest != NULL) {
-            return find_nested(messages[i]->n_nested_type, messages[i]->nested_type, rest);
+    for (size_t i = 0; i < plan->value_count; i++) {
+        for (size_t k = 0; plan->values[i].literal != NULL && k < i; k++) {
+            const struct br_enum_value *other = &plan->values[k];
+            if (other->literal != NULL && strcmp(plan->values[i].literal, other->literal) == 0) {
+                return br_contract_invalid(st, plan->full_name, "two values have the literal \"%s\"",
+                                           other->literal);
+            }
         }
     }
-    return NULL;
-}
-
-static const Google__Protobuf__DescriptorProto *find_message(const struct br_contract *contract,
-                                                             const char *full_name)
-{
-    for (size_t i = 0; i < contract->set->n_file; i++) {
-        const Google__Protobuf__FileDescriptorProto *file = contract->set->file[i];
-        const char *rest = after_name(full_name, file->package != NULL ? file->package : "");
-        const Google__Protobuf__DescriptorProto *found =
-            rest != NULL ? find_nested(file->n_message_type, file->message_type, rest) : NULL;
-        if (found != NULL) {
-            return found;
-        }
-    }
-    return NULL;
-}
-
-static const Google__Protobuf__EnumDescriptorProto *
-find_enum_among(size_t count, Google__Protobuf__EnumDescriptorProto **enums, const char *name)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(enums[i]->name, name) == 0) {
-            return enums[i];
-        }
-    }
-    return NULL;
-}
-
-static const Google__Protobuf__EnumDescriptorProto *find_enum(const struct br_contract *contract,
-                                                              const char *full_name)
-{
-    const char *dot = strrchr(full_name, '.');
-    for (size_t i = 0; i < contract->set->n_file; i++) {
-        const Google__Protobuf__FileDescriptorProto *file = contract->set->file[i];
-        const char *rest = after_name(full_name, file->package != NULL ? file->package : "");
-        const Google__Protobuf__EnumDescriptorProto *found =
-            rest != NULL ? find_enum_among(file->n_enum_type, file->enum_type, rest) : NULL;
-        if (found != NULL) {
-            return found;
-        }
-    }
-    char parent[256];
-    size_t len = dot != NULL ? (size_t)(dot - full_name) : sizeof parent;
-    if (len >= sizeof parent) {
-        return NULL;
-    }
-    memcpy(parent, full_name, len);
-    parent[len] = '\0';
-    const Google__Protobuf__DescriptorProto *message = find_message(contract, parent);
-    return message != NULL ? find_enum_among(message->n_enum_type, message->enum_type, dot + 1) : NULL;
+    return true;
 }
 
 static bool plan_enum(struct br_contract *contract, const ProtobufCEnumDescriptor *descriptor,
@@ -100,7 +40,7 @@ static bool plan_enum(struct br_contract *contract, const ProtobufCEnumDescripto
             return true;
         }
     }
-    const Google__Protobuf__EnumDescriptorProto *proto = find_enum(contract, descriptor->name);
+    const Google__Protobuf__EnumDescriptorProto *proto = br_lookup_enum(contract, descriptor->name);
     if (proto == NULL) {
         return br_contract_invalid(st, descriptor->name, "is not in the descriptor set");
     }
@@ -111,6 +51,7 @@ static bool plan_enum(struct br_contract *contract, const ProtobufCEnumDescripto
     }
     for (size_t i = 0; i < proto->n_value; i++) {
         const Google__Protobuf__EnumValueDescriptorProto *value = proto->value[i];
+        const char *name = value->name != NULL ? value->name : "a value";
         values[i].number = value->number;
         values[i].literal =
             value->options != NULL ? br_option_text(&value->options->base, BR_OPTION_LITERAL, arena) : NULL;
@@ -118,16 +59,18 @@ static bool plan_enum(struct br_contract *contract, const ProtobufCEnumDescripto
             return br_arena_fail(arena, st);
         }
         if (values[i].literal == NULL && value->number != 0) {
-            return br_contract_invalid(st, descriptor->name, "%s has no (modelarts.rest.v1.literal)",
-                                       value->name);
+            return br_contract_invalid(st, descriptor->name, "%s has no (modelarts.rest.v1.literal)", name);
         }
         if (values[i].literal != NULL && value->number == 0) {
             return br_contract_invalid(st, descriptor->name, "%s is the zero value and may have no literal",
-                                       value->name);
+                                       name);
         }
     }
     node->plan =
         (struct br_enum_plan){.full_name = descriptor->name, .values = values, .value_count = proto->n_value};
+    if (!check_literals(&node->plan, st)) {
+        return false;
+    }
     node->next = contract->enums;
     contract->enums = node;
     *out = &node->plan;
@@ -179,11 +122,20 @@ static bool kind_of(ProtobufCType type, enum br_kind *out)
     return false;
 }
 
-static bool is_map_entry(const struct br_contract *contract, const ProtobufCMessageDescriptor *descriptor)
+static bool is_map_entry(const Google__Protobuf__DescriptorProto *proto)
 {
-    const Google__Protobuf__DescriptorProto *proto = find_message(contract, descriptor->name);
     return proto != NULL && proto->options != NULL && proto->options->has_map_entry &&
            proto->options->map_entry;
+}
+
+/*
+ * Whether the field can be read and written as proto3 has it: contract/field.c knows no required fields, and
+ * takes a string that is not NULL for one that was set.
+ */
+static bool is_proto3(const ProtobufCFieldDescriptor *descriptor)
+{
+    return descriptor->label == PROTOBUF_C_LABEL_REPEATED ||
+           (descriptor->label == PROTOBUF_C_LABEL_OPTIONAL && descriptor->default_value == NULL);
 }
 
 static bool plan_field(struct br_contract *contract, const ProtobufCMessageDescriptor *parent,
@@ -192,10 +144,13 @@ static bool plan_field(struct br_contract *contract, const ProtobufCMessageDescr
 {
     const ProtobufCFieldDescriptor *descriptor =
         protobuf_c_message_descriptor_get_field(parent, (unsigned)proto->number);
+    if (descriptor == NULL || proto->name == NULL || strcmp(proto->name, descriptor->name) != 0) {
+        return br_contract_invalid(st, parent->name, BR_OTHER_SCHEMA);
+    }
     char where[256];
-    snprintf(where, sizeof where, "%s.%s", parent->name, proto->name);
-    if (descriptor == NULL) {
-        return br_contract_invalid(st, where, "the C code was generated from another schema");
+    (void)snprintf(where, sizeof where, "%s.%s", parent->name, proto->name);
+    if (!is_proto3(descriptor)) {
+        return br_contract_invalid(st, where, "a field that is required or has a default is not supported");
     }
     *field = (struct br_field_plan){
         .name = proto->name, .key = proto->name, .number = descriptor->id, .descriptor = descriptor};
@@ -219,7 +174,10 @@ static bool plan_field(struct br_contract *contract, const ProtobufCMessageDescr
         if (!br_plan_message(contract, descriptor->descriptor, &field->message, st)) {
             return false;
         }
-        if (is_map_entry(contract, descriptor->descriptor)) {
+        if (is_map_entry(br_lookup_message(contract, field->message->full_name))) {
+            if (field->label != BR_LABEL_REPEATED) {
+                return br_contract_invalid(st, where, "a map entry is no type for a field");
+            }
             field->label = BR_LABEL_MAP;
         }
     }
@@ -253,8 +211,28 @@ static enum br_shape shape_of(const char *full_name)
 /* A map needs string keys: JSON has no others. protoc puts the key first. */
 static bool check_entry(const struct br_message_plan *plan, struct br_status *st)
 {
-    if (plan->fields[0].kind != BR_KIND_STRING) {
+    const struct br_field_plan *key = &plan->fields[0];
+    const struct br_field_plan *value = &plan->fields[1];
+    if (key->kind != BR_KIND_STRING) {
         return br_contract_invalid(st, plan->full_name, "the keys of a map must be strings");
+    }
+    if (key->label != BR_LABEL_SINGULAR || value->label != BR_LABEL_SINGULAR) {
+        return br_contract_invalid(st, plan->full_name, "the key and value of a map must be single");
+    }
+    return true;
+}
+
+/* Nothing would enforce them: refuse them, like every constraint that the bridge does not know. */
+static bool check_oneofs(const Google__Protobuf__DescriptorProto *proto, const char *where,
+                         struct br_status *st)
+{
+    for (size_t i = 0; i < proto->n_oneof_decl; i++) {
+        const Google__Protobuf__OneofOptions *options = proto->oneof_decl[i]->options;
+        struct br_option option;
+        size_t cursor = 0;
+        if (options != NULL && br_option_next(&options->base, BR_OPTION_VALIDATE, &cursor, &option)) {
+            return br_contract_invalid(st, where, "the rules of a oneof are not supported");
+        }
     }
     return true;
 }
@@ -269,9 +247,12 @@ bool br_plan_message(struct br_contract *contract, const ProtobufCMessageDescrip
             return true;
         }
     }
-    const Google__Protobuf__DescriptorProto *proto = find_message(contract, descriptor->name);
+    const Google__Protobuf__DescriptorProto *proto = br_lookup_message(contract, descriptor->name);
     if (proto == NULL) {
         return br_contract_invalid(st, descriptor->name, "is not in the descriptor set");
+    }
+    if (proto->n_field != descriptor->n_fields || (is_map_entry(proto) && proto->n_field != 2)) {
+        return br_contract_invalid(st, descriptor->name, BR_OTHER_SCHEMA);
     }
     struct br_plan_node *node = br_arena_alloc(arena, sizeof *node);
     struct br_field_plan *fields = br_arena_alloc(arena, proto->n_field * sizeof *fields);
@@ -287,35 +268,29 @@ bool br_plan_message(struct br_contract *contract, const ProtobufCMessageDescrip
     node->next = contract->plans;
     contract->plans = node;
     const ProtobufCMessage *options = proto->options != NULL ? &proto->options->base : NULL;
-    if (!br_rules_of_message(contract, options, plan->full_name, &plan->rules, st)) {
+    if (!check_oneofs(proto, plan->full_name, st) ||
+        !br_rules_of_message(contract, options, plan->full_name, &plan->rules, st)) {
         return false;
     }
-    /* Free JSON is written and read as such; its fields are read by the wire check alone. */
     for (size_t i = 0; i < proto->n_field; i++) {
-        bool is_null_value =
-            plan->shape == BR_SHAPE_VALUE &&
-            proto->field[i]->type == GOOGLE__PROTOBUF__FIELD_DESCRIPTOR_PROTO__TYPE__TYPE_ENUM;
-        if (is_null_value) {
-            continue; /* its enum has no literals and carries no text */
-        }
         if (!plan_field(contract, descriptor, proto->field[i], &fields[plan->field_count], st)) {
             return false;
         }
         plan->field_count++;
     }
-    if (proto->options != NULL && proto->options->has_map_entry && proto->options->map_entry &&
-        !check_entry(plan, st)) {
+    if ((is_map_entry(proto) && !check_entry(plan, st)) || !check_keys(plan, st)) {
         return false;
     }
     *out = plan;
-    return check_keys(plan, st);
+    return true;
 }
 
 const struct br_field_plan *br_plan_field_by_name(const struct br_message_plan *plan, const char *name,
                                                   size_t len)
 {
     for (size_t i = 0; i < plan->field_count; i++) {
-        if (strncmp(plan->fields[i].name, name, len) == 0 && plan->fields[i].name[len] == '\0') {
+        const char *candidate = plan->fields[i].name;
+        if (strlen(candidate) == len && memcmp(candidate, name, len) == 0) {
             return &plan->fields[i];
         }
     }

@@ -80,15 +80,40 @@ static bool add_cel(const struct target *target, struct br_rules *rules, size_t 
     return true;
 }
 
+/*
+ * Why |pattern| could mean one thing here and another to the validators of other languages, which take it for
+ * RE2; NULL when it cannot.
+ */
+static const char *pattern_problem(const char *pattern)
+{
+    if (strchr(pattern, '\\') != NULL) {
+        return "holds a backslash, which POSIX and RE2 do not read alike; \"[.]\" stands for a dot";
+    }
+    for (; *pattern != '\0'; pattern++) {
+        if ((unsigned char)*pattern >= 0x80) {
+            return "is not ASCII; it is matched byte by byte";
+        }
+    }
+    return NULL;
+}
+
 static bool add_pattern(const struct target *target, struct br_rules *rules, const char *pattern,
                         struct br_status *st)
 {
     struct br_arena *arena = &target->contract->arena;
+    const char *problem = rules->pattern != NULL ? "is one of two" : pattern_problem(pattern);
+    if (problem != NULL) {
+        return br_contract_invalid(st, target->where, "the pattern \"%s\" %s", pattern, problem);
+    }
     struct br_regex_node *node = br_arena_alloc(arena, sizeof *node);
     if (node == NULL) {
         return br_arena_fail(arena, st);
     }
     int error = regcomp(&rules->regex, pattern, REG_EXTENDED | REG_NOSUB);
+    if (error == REG_ESPACE) {
+        return br_status_set(st, BR_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "%s: no memory for its pattern",
+                             target->where);
+    }
     if (error != 0) {
         char why[128];
         regerror(error, &rules->regex, why, sizeof why);
@@ -107,22 +132,56 @@ static void set_bound(struct br_bound *bound, enum br_bound_type type, int64_t i
     *bound = (struct br_bound){.type = type, .integer = integer, .real = real};
 }
 
-/* Copies the numbers of a protobuf-c list, which are |size| bytes each, as int64_t. */
-static bool copy_numbers(const struct target *target, const void *items, size_t count, size_t size,
-                         struct br_value_list *out, struct br_status *st)
+/* protovalidate turns such a range inside out: outside of it is fine. No rule here needs that. */
+static bool check_order(const struct target *target, const struct br_rules *rules, struct br_status *st)
+{
+    if (rules->min.type == BR_BOUND_NONE || rules->max.type == BR_BOUND_NONE ||
+        (rules->min.integer <= rules->max.integer && rules->min.real <= rules->max.real)) {
+        return true;
+    }
+    return br_contract_invalid(st, target->where, "its lower bound is above its upper bound");
+}
+
+/* Adds the numbers of a protobuf-c list, which are |size| bytes each, as int64_t. */
+static bool add_numbers(const struct target *target, const void *items, size_t count, size_t size,
+                        struct br_value_list *list, struct br_status *st)
 {
     struct br_arena *arena = &target->contract->arena;
     if (count == 0) {
         return true;
     }
-    int64_t *numbers = br_arena_alloc(arena, count * sizeof *numbers);
+    int64_t *numbers = br_arena_alloc(arena, (list->count + count) * sizeof *numbers);
     if (numbers == NULL) {
         return br_arena_fail(arena, st);
     }
-    for (size_t i = 0; i < count; i++) {
-        numbers[i] = size == 4 ? ((const int32_t *)items)[i] : ((const int64_t *)items)[i];
+    for (size_t i = 0; i < list->count; i++) {
+        numbers[i] = list->numbers[i];
     }
-    *out = (struct br_value_list){.numbers = numbers, .count = count};
+    for (size_t i = 0; i < count; i++) {
+        numbers[list->count + i] = size == 4 ? ((const int32_t *)items)[i] : ((const int64_t *)items)[i];
+    }
+    *list = (struct br_value_list){.numbers = numbers, .count = list->count + count};
+    return true;
+}
+
+static bool add_texts(const struct target *target, char **items, size_t count, struct br_value_list *list,
+                      struct br_status *st)
+{
+    struct br_arena *arena = &target->contract->arena;
+    if (count == 0) {
+        return true;
+    }
+    const char **texts = br_arena_alloc(arena, (list->count + count) * sizeof *texts);
+    if (texts == NULL) {
+        return br_arena_fail(arena, st);
+    }
+    for (size_t i = 0; i < list->count; i++) {
+        texts[i] = list->texts[i];
+    }
+    for (size_t i = 0; i < count; i++) {
+        texts[list->count + i] = items[i];
+    }
+    *list = (struct br_value_list){.texts = texts, .count = list->count + count};
     return true;
 }
 
@@ -160,38 +219,38 @@ static bool add_double(const struct target *target, const Buf__Validate__DoubleR
         return br_contract_invalid(st, target->where, "in and not_in are not supported for fractions");
     }
     ADD_BOUNDS(from, NOTHING, ITSELF);
-    return known(target, &from->base, st);
+    return known(target, &from->base, st) && check_order(target, rules, st);
 }
 
 static bool add_int32(const struct target *target, const Buf__Validate__Int32Rules *from,
                       struct br_rules *rules, struct br_status *st)
 {
     ADD_BOUNDS(from, ITSELF, NOTHING);
-    return known(target, &from->base, st) &&
-           copy_numbers(target, from->in, from->n_in, sizeof *from->in, &rules->in, st) &&
-           copy_numbers(target, from->not_in, from->n_not_in, sizeof *from->not_in, &rules->not_in, st);
+    return known(target, &from->base, st) && check_order(target, rules, st) &&
+           add_numbers(target, from->in, from->n_in, sizeof *from->in, &rules->in, st) &&
+           add_numbers(target, from->not_in, from->n_not_in, sizeof *from->not_in, &rules->not_in, st);
 }
 
 static bool add_int64(const struct target *target, const Buf__Validate__Int64Rules *from,
                       struct br_rules *rules, struct br_status *st)
 {
     ADD_BOUNDS(from, ITSELF, NOTHING);
-    return known(target, &from->base, st) &&
-           copy_numbers(target, from->in, from->n_in, sizeof *from->in, &rules->in, st) &&
-           copy_numbers(target, from->not_in, from->n_not_in, sizeof *from->not_in, &rules->not_in, st);
+    return known(target, &from->base, st) && check_order(target, rules, st) &&
+           add_numbers(target, from->in, from->n_in, sizeof *from->in, &rules->in, st) &&
+           add_numbers(target, from->not_in, from->n_not_in, sizeof *from->not_in, &rules->not_in, st);
 }
 
 static bool add_enum(const struct target *target, const Buf__Validate__EnumRules *from,
                      struct br_rules *rules, struct br_status *st)
 {
-    rules->defined_only = from->has_defined_only && from->defined_only;
+    rules->defined_only = from->has_defined_only ? from->defined_only != 0 : rules->defined_only;
     if (from->has_const_) {
         set_bound(&rules->min, BR_BOUND_INCLUSIVE, from->const_, 0);
         rules->max = rules->min;
     }
     return known(target, &from->base, st) &&
-           copy_numbers(target, from->in, from->n_in, sizeof *from->in, &rules->in, st) &&
-           copy_numbers(target, from->not_in, from->n_not_in, sizeof *from->in, &rules->not_in, st);
+           add_numbers(target, from->in, from->n_in, sizeof *from->in, &rules->in, st) &&
+           add_numbers(target, from->not_in, from->n_not_in, sizeof *from->in, &rules->not_in, st);
 }
 
 static bool add_string(const struct target *target, const Buf__Validate__StringRules *from,
@@ -213,14 +272,9 @@ static bool add_string(const struct target *target, const Buf__Validate__StringR
     rules->suffix = from->suffix != NULL ? from->suffix : rules->suffix;
     rules->contains = from->contains != NULL ? from->contains : rules->contains;
     rules->not_contains = from->not_contains != NULL ? from->not_contains : rules->not_contains;
-    if (from->n_in > 0) {
-        rules->in = (struct br_value_list){.texts = (const char *const *)from->in, .count = from->n_in};
-    }
-    if (from->n_not_in > 0) {
-        rules->not_in =
-            (struct br_value_list){.texts = (const char *const *)from->not_in, .count = from->n_not_in};
-    }
-    return from->pattern == NULL || add_pattern(target, rules, from->pattern, st);
+    return add_texts(target, from->in, from->n_in, &rules->in, st) &&
+           add_texts(target, from->not_in, from->n_not_in, &rules->not_in, st) &&
+           (from->pattern == NULL || add_pattern(target, rules, from->pattern, st));
 }
 
 static bool add_typed(const struct target *target, const Buf__Validate__FieldRules *from,
@@ -236,7 +290,11 @@ static bool add_nested(const struct target *parent, enum br_kind kind, const Buf
     if (from->has_required || from->n_cel > 0) {
         return br_contract_invalid(st, parent->where, "required and cel are not supported for elements");
     }
-    struct br_rules *rules = new_rules(parent->contract);
+    if (!known(parent, &from->base, st)) {
+        return false;
+    }
+    /* An earlier statement may have made them here. */
+    struct br_rules *rules = *out != NULL ? (struct br_rules *)(uintptr_t)*out : new_rules(parent->contract);
     if (rules == NULL) {
         return br_arena_fail(&parent->contract->arena, st);
     }
@@ -388,7 +446,8 @@ bool br_rules_of_message(struct br_contract *contract, const ProtobufCMessage *o
         if (from == NULL) {
             return unreadable(&target, st);
         }
-        if (!add_named(&target, rules, from->id, from->message, true, st)) {
+        if (!known(&target, &from->base, st) ||
+            !add_named(&target, rules, from->id, from->message, true, st)) {
             return false;
         }
     }

@@ -16,7 +16,7 @@
 
 /* What does not come from the call. */
 struct br_rest_config {
-    const char *base_url;             /* "https://host[:port][/prefix]", no trailing slash */
+    const char *base_url;       /* "https://host[:port][/prefix]", no trailing slash */
     struct br_headers defaults; /* values of path variables that a request leaves out, by field name */
 };
 
