@@ -116,6 +116,8 @@ static int serve(const struct br_serve_settings *settings, const sigset_t *endin
 
     char user_agent[64];
     (void)snprintf(user_agent, sizeof user_agent, "modelarts-bridge/%s", br_version());
+    struct br_retry_budget retries;
+    br_retry_budget_init(&retries);
     struct br_header project = {.name = "project_id", .value = settings->project_id};
     const struct br_server_config config = {
         .listen = settings->listen,
@@ -130,6 +132,8 @@ static int serve(const struct br_serve_settings *settings, const sigset_t *endin
         .call = {.rest = {.base_url = settings->upstream.base,
                           .defaults = {.items = &project, .count = settings->project_id != NULL ? 1 : 0}},
                  .auth = br_auth_passthrough(),
+                 .retries = &retries,
+                 .max_attempts = (int)settings->max_attempts,
                  .clock = br_clock_system(),
                  .drift = br_drift_log_observer(drift),
                  .default_timeout_ms = settings->default_timeout_ms,

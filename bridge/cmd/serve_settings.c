@@ -64,6 +64,15 @@ static const struct br_setting rows[] = {
      .max = SECONDS(600),
      .help = "How long looking up the upstream host, connecting and the TLS handshake may take together (ms, "
              "s, m, h)."},
+    {.flag = "max-attempts",
+     .kind = BR_SETTING_COUNT,
+     FIELD(max_attempts),
+     .initial = "3",
+     .metavar = "COUNT",
+     .min = 1,
+     .max = 10,
+     .help =
+         "Times that a request may be sent: again only where nothing was executed, or a repeat is harmless."},
     {.flag = "max-in-flight",
      .kind = BR_SETTING_COUNT,
      FIELD(max_in_flight),

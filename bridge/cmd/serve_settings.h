@@ -26,6 +26,7 @@ struct br_serve_settings {
     int64_t default_timeout_ms;
     int64_t max_timeout_ms;
     int64_t connect_timeout_ms;
+    int64_t max_attempts;
     int64_t max_in_flight;
     uint64_t max_request_bytes;
     uint64_t max_response_bytes;

@@ -3,6 +3,8 @@
 #include "translate/vendor_body.h"
 
 #include <assert.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,28 +12,35 @@ struct br_call {
     const struct br_call_config *config;
     struct br_call_host *host;
     enum br_call_state state;
-    bool cancelled; /* the caller is gone; the answer is awaited all the same */
+    bool cancelled; /* the caller is gone; what was begun is ended in order all the same */
     int64_t created_ms;
+    int64_t deadline_ms; /* of everything: credential, attempts, pauses */
 
     struct br_arena arena; /* the messages, the headers, the error's texts */
     const struct br_method *method;
     struct br_violations violations;
     struct br_warnings warnings;
     struct br_rest_request rest;
-    struct br_http_exchange exchange; /* in use while SENT */
+    struct br_headers metadata; /* the caller's that may go upstream */
 
-    char request_id[BR_REQUEST_ID_CAP]; /* upstream's */
+    struct br_http_exchange exchange; /* the attempt while SENT; a pause while AUTHORIZING or BACKOFF */
+    struct br_auth_waiter waiter;     /* in use while AUTHORIZING */
+    atomic_bool waiter_ready;
+    int due_count;         /* posts that are still to come in this state */
+    int attempt_count;     /* exchanges with upstream */
+    bool tried_credential; /* a rejected credential was replaced once */
+
+    char attempts_text[12];
+    char request_id[BR_REQUEST_ID_CAP]; /* upstream's, of the last answer */
     struct br_reply reply;
 };
 
-/* Metadata keys that go upstream beside the credential. Source: bridge_conventions.md section 6. */
-static const char *const forwarded_keys[] = {"traceparent", "tracestate", "x-request-id"};
-#define FORWARDED_COUNT (sizeof forwarded_keys / sizeof forwarded_keys[0])
-
 /* Which state may follow which. */
 static const bool allowed_moves[BR_CALL_DONE + 1][BR_CALL_DONE + 1] = {
-    [BR_CALL_RECEIVED] = {[BR_CALL_SENT] = true, [BR_CALL_REPLYING] = true},
-    [BR_CALL_SENT] = {[BR_CALL_REPLYING] = true},
+    [BR_CALL_RECEIVED] = {[BR_CALL_AUTHORIZING] = true, [BR_CALL_REPLYING] = true},
+    [BR_CALL_AUTHORIZING] = {[BR_CALL_AUTHORIZING] = true, [BR_CALL_SENT] = true, [BR_CALL_REPLYING] = true},
+    [BR_CALL_SENT] = {[BR_CALL_AUTHORIZING] = true, [BR_CALL_BACKOFF] = true, [BR_CALL_REPLYING] = true},
+    [BR_CALL_BACKOFF] = {[BR_CALL_AUTHORIZING] = true, [BR_CALL_REPLYING] = true},
     [BR_CALL_REPLYING] = {[BR_CALL_DONE] = true},
 };
 
@@ -47,21 +56,15 @@ static void add_trailer(struct br_reply *reply, const char *key, const void *val
     reply->trailers[reply->trailer_count++] = (struct br_trailer){.key = key, .value = value, .len = len};
 }
 
-static bool is_printable(const char *text, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] < 0x20 || text[i] > 0x7E) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static void send_reply(struct br_call *call)
 {
     struct br_reply *reply = &call->reply;
     if (call->request_id[0] != '\0') {
         add_trailer(reply, "x-request-id", call->request_id, strlen(call->request_id));
+    }
+    if (call->attempt_count > 1) {
+        int len = snprintf(call->attempts_text, sizeof call->attempts_text, "%d", call->attempt_count);
+        add_trailer(reply, "modelarts-bridge-attempts", call->attempts_text, (size_t)len);
     }
     for (size_t i = 0; i < call->warnings.count; i++) {
         add_trailer(reply, "modelarts-bridge-warning", call->warnings.items[i],
@@ -97,6 +100,45 @@ static void reply_status(struct br_call *call, const struct br_status *st)
     reply_error(call, &error);
 }
 
+/* ---- Waiting ---- */
+
+/* On the HTTP client's thread. */
+static void exchange_done(struct br_http_exchange *exchange)
+{
+    struct br_call *call = exchange->owner;
+    call->host->post(call->host, call);
+}
+
+/* On the thread of whoever fetched the credential. */
+static void credential_ready(struct br_auth_waiter *waiter)
+{
+    struct br_call *call = (struct br_call *)((char *)waiter - offsetof(struct br_call, waiter));
+    atomic_store(&call->waiter_ready, true);
+    call->host->post(call->host, call);
+}
+
+static void expect(struct br_call *call)
+{
+    call->due_count++;
+    call->host->expect(call->host, call);
+}
+
+/* Makes the exchange ready for its next use. */
+static void reset_exchange(struct br_call *call)
+{
+    br_http_exchange_finish(&call->exchange);
+    call->exchange = (struct br_http_exchange){.done = exchange_done, .owner = call};
+}
+
+/* A pause is an exchange that sends nothing and ends at its deadline, or when it is cancelled. */
+static void pause_until(struct br_call *call, int64_t until_ms)
+{
+    reset_exchange(call);
+    call->exchange.deadline_ms = until_ms;
+    expect(call);
+    call->config->http->submit(call->config->http, &call->exchange);
+}
+
 struct br_call *br_call_create(const struct br_call_config *config, struct br_call_host *host)
 {
     struct br_call *call = calloc(1, sizeof *call);
@@ -108,6 +150,7 @@ struct br_call *br_call_create(const struct br_call_config *config, struct br_ca
     call->created_ms = config->clock->now_ms(config->clock);
     call->reply.message = "";
     call->reply.reason = "";
+    call->waiter.ready = credential_ready;
     br_arena_init(&call->arena, BR_CALL_ARENA_BYTES);
     br_violations_init(&call->violations, &call->arena);
     return call;
@@ -125,60 +168,12 @@ void br_call_destroy(struct br_call *call)
     free(call);
 }
 
-static bool key_is(const struct br_metadatum *entry, const char *key)
-{
-    return entry->key_len == strlen(key) && memcmp(entry->key, key, entry->key_len) == 0;
-}
+/* ---- Sending ---- */
 
-static bool is_wanted(const struct br_metadatum *entry)
+/* The headers of the exchange but for the credential: ours, and what is forwarded. */
+static bool build_headers(struct br_call *call, struct br_headers *out, struct br_status *st)
 {
-    for (size_t i = 0; i < FORWARDED_COUNT; i++) {
-        if (key_is(entry, forwarded_keys[i])) {
-            return true;
-        }
-    }
-    return key_is(entry, BR_AUTH_TOKEN_KEY);
-}
-
-/* Copies the metadata entries that may go upstream; of a key that comes twice, the first counts. */
-static bool copy_metadata(struct br_call *call, const struct br_call_request *request, struct br_headers *out,
-                          struct br_status *st)
-{
-    struct br_header *items = br_arena_alloc(&call->arena, (FORWARDED_COUNT + 1) * sizeof *items);
-    if (items == NULL) {
-        return br_arena_fail(&call->arena, st);
-    }
-    *out = (struct br_headers){.items = items};
-    for (size_t i = 0; i < request->metadata_count; i++) {
-        const struct br_metadatum *entry = &request->metadata[i];
-        if (!is_wanted(entry)) {
-            continue;
-        }
-        const char *key = br_arena_strndup(&call->arena, entry->key, entry->key_len);
-        const char *value = br_arena_strndup(&call->arena, entry->value, entry->value_len);
-        if (key == NULL || value == NULL) {
-            return br_arena_fail(&call->arena, st);
-        }
-        if (!is_printable(entry->value, entry->value_len)) {
-            return br_status_set(st, BR_INVALID_ARGUMENT, "METADATA_INVALID",
-                                 "the metadata key %s has a value that is not printable ASCII", key);
-        }
-        if (br_headers_find(out, key) == NULL) {
-            items[out->count++] = (struct br_header){.name = key, .value = value};
-        }
-    }
-    return true;
-}
-
-/* The headers of the exchange: ours, the credential's, and what is forwarded. */
-static bool build_headers(struct br_call *call, const struct br_headers *metadata, struct br_status *st)
-{
-    struct br_headers credential;
-    if (!call->config->auth->apply(call->config->auth, metadata, &call->arena, &credential, st)) {
-        return false;
-    }
-    size_t capacity = 2 + credential.count + metadata->count;
-    struct br_header *items = br_arena_alloc(&call->arena, capacity * sizeof *items);
+    struct br_header *items = br_arena_alloc(&call->arena, (2 + call->metadata.count) * sizeof *items);
     if (items == NULL) {
         return br_arena_fail(&call->arena, st);
     }
@@ -189,32 +184,123 @@ static bool build_headers(struct br_call *call, const struct br_headers *metadat
         items[count++] =
             (struct br_header){.name = "Content-Type", .value = "application/json;charset=UTF-8"};
     }
-    for (size_t i = 0; i < credential.count; i++) {
-        items[count++] = credential.items[i];
-    }
-    for (size_t i = 0; i < metadata->count; i++) {
-        if (strcmp(metadata->items[i].name, BR_AUTH_TOKEN_KEY) != 0) {
-            items[count++] = metadata->items[i];
+    for (size_t i = 0; i < call->metadata.count; i++) {
+        if (strcmp(call->metadata.items[i].name, BR_AUTH_TOKEN_KEY) != 0) {
+            items[count++] = call->metadata.items[i];
         }
     }
-    call->exchange.headers = (struct br_headers){.items = items, .count = count};
+    *out = (struct br_headers){.items = items, .count = count};
     return true;
 }
 
-static bool prepare(struct br_call *call, const struct br_call_request *request, struct br_status *st)
+/* Both lists as one; the credential's comes last. */
+static bool join_headers(struct br_call *call, const struct br_headers *own,
+                         const struct br_headers *credential, struct br_headers *out)
 {
-    struct br_headers metadata;
-    return br_rest_request_build(call->method, &call->config->rest, request->bytes, request->len,
-                                 &call->violations, &call->warnings, &call->rest, st) &&
-           copy_metadata(call, request, &metadata, st) && build_headers(call, &metadata, st);
+    size_t count = own->count + credential->count;
+    struct br_header *items = br_arena_alloc(&call->arena, count * sizeof *items);
+    if (items == NULL) {
+        return false;
+    }
+    memcpy(items, own->items, own->count * sizeof *items);
+    memcpy(items + own->count, credential->items, credential->count * sizeof *items);
+    *out = (struct br_headers){.items = items, .count = count};
+    return true;
 }
 
-/* On the HTTP client's thread. */
-static void exchange_done(struct br_http_exchange *exchange)
+static void send_request(struct br_call *call, const struct br_headers *headers)
 {
-    struct br_call *call = exchange->owner;
-    call->host->post(call->host, call);
+    reset_exchange(call);
+    struct br_http_exchange *exchange = &call->exchange;
+    exchange->verb = call->rest.verb;
+    exchange->url = call->rest.url;
+    exchange->headers = *headers;
+    exchange->body = call->rest.body;
+    exchange->body_len = call->rest.body_len;
+    exchange->deadline_ms = call->deadline_ms;
+    exchange->max_body_bytes = call->config->max_response_bytes;
+    call->attempt_count++;
+    move_to(call, BR_CALL_SENT);
+    expect(call);
+    call->config->http->submit(call->config->http, exchange);
 }
+
+static void reply_transport(struct br_call *call, enum br_transport_failure failure)
+{
+    struct br_error error;
+    br_error_from_transport(failure, NULL, NULL, call->method, &call->arena, &error);
+    reply_error(call, &error);
+}
+
+/* Gets a credential and sends, or waits for one, or replies. */
+static void authorize(struct br_call *call)
+{
+    struct br_auth *auth = call->config->auth;
+    struct br_headers own;
+    struct br_headers credential;
+    struct br_headers all;
+    struct br_status st;
+    struct br_error error;
+    move_to(call, BR_CALL_AUTHORIZING);
+    if (call->cancelled) {
+        /* Nobody waits for it: an update that was not sent is better not sent at all. */
+        reply_transport(call, BR_TRANSPORT_CANCELLED);
+        return;
+    }
+    if (!build_headers(call, &own, &st)) {
+        reply_status(call, &st);
+        return;
+    }
+    struct br_auth_request request = {
+        .verb = call->rest.verb,
+        .url = call->rest.url,
+        .headers = own,
+        .body = call->rest.body,
+        .body_len = call->rest.body_len,
+        .metadata = &call->metadata,
+    };
+    atomic_store(&call->waiter_ready, false);
+    switch (auth->apply(auth, &request, &call->waiter, &call->arena, &credential, &error)) {
+    case BR_AUTH_REFUSED:
+        reply_error(call, &error);
+        break;
+    case BR_AUTH_PENDING:
+        expect(call);
+        pause_until(call, call->deadline_ms);
+        break;
+    case BR_AUTH_GRANTED:
+        if (join_headers(call, &own, &credential, &all)) {
+            send_request(call, &all);
+        } else {
+            (void)br_arena_fail(&call->arena, &st);
+            reply_status(call, &st);
+        }
+        break;
+    }
+}
+
+static int64_t now_ms(const struct br_call *call)
+{
+    return call->config->clock->now_ms(call->config->clock);
+}
+
+/* Two things are waited for, the credential and the deadline: the first that comes ends the other. */
+static void resume_authorizing(struct br_call *call)
+{
+    if (call->due_count > 0) {
+        if (atomic_load(&call->waiter_ready)) {
+            call->config->http->cancel(call->config->http, &call->exchange);
+        } else {
+            call->config->auth->cancel(call->config->auth, &call->waiter);
+        }
+    } else if (now_ms(call) >= call->deadline_ms && !call->cancelled) {
+        reply_transport(call, BR_TRANSPORT_DEADLINE);
+    } else {
+        authorize(call);
+    }
+}
+
+/* ---- The call ---- */
 
 static int64_t deadline_ms(const struct br_call *call, int64_t timeout_ms)
 {
@@ -229,29 +315,17 @@ void br_call_start(struct br_call *call, const struct br_call_request *request)
 {
     assert(call->state == BR_CALL_RECEIVED);
     call->method = request->method;
+    call->deadline_ms = deadline_ms(call, request->timeout_ms);
     struct br_status st;
-    if (!prepare(call, request, &st)) {
+    if (!br_rest_request_build(call->method, &call->config->rest, request->bytes, request->len,
+                               &call->violations, &call->warnings, &call->rest, &st) ||
+        !br_forward_metadata(request->metadata, request->metadata_count, &call->arena, &call->metadata,
+                             &st)) {
         reply_status(call, &st);
         return;
     }
-    if (call->cancelled) {
-        /* Nobody waits for it: an update that was not sent yet is better not sent at all. */
-        struct br_error error;
-        br_error_from_transport(BR_TRANSPORT_CANCELLED, NULL, NULL, call->method, &call->arena, &error);
-        reply_error(call, &error);
-        return;
-    }
-    struct br_http_exchange *exchange = &call->exchange;
-    exchange->verb = call->rest.verb;
-    exchange->url = call->rest.url;
-    exchange->body = call->rest.body;
-    exchange->body_len = call->rest.body_len;
-    exchange->deadline_ms = deadline_ms(call, request->timeout_ms);
-    exchange->max_body_bytes = call->config->max_response_bytes;
-    exchange->done = exchange_done;
-    exchange->owner = call;
-    move_to(call, BR_CALL_SENT);
-    call->config->http->submit(call->config->http, exchange);
+    br_retry_budget_earn(call->config->retries);
+    authorize(call);
 }
 
 void br_call_refuse(struct br_call *call, const struct br_status *st)
@@ -272,9 +346,56 @@ static void reply_ok(struct br_call *call)
     send_reply(call);
 }
 
-void br_call_resume(struct br_call *call)
+/* The error of an exchange that was not answered with a 2xx. */
+static void read_failure(struct br_call *call, struct br_error *error)
 {
-    assert(call->state == BR_CALL_SENT);
+    const struct br_http_exchange *exchange = &call->exchange;
+    if (exchange->answered) {
+        br_error_from_answer(&exchange->answer, call->method,
+                             call->config->clock->unix_s(call->config->clock), &call->arena, error);
+    } else {
+        br_error_from_transport(exchange->failure, exchange->failure_name,
+                                exchange->failure_text[0] != '\0' ? exchange->failure_text : NULL,
+                                call->method, &call->arena, error);
+    }
+}
+
+/* The pause before the next attempt; -1: there is none. */
+static int64_t retry_delay_ms(struct br_call *call, const struct br_error *error)
+{
+    struct br_retry_question question = {
+        .exchange = &call->exchange,
+        .idempotent = call->method->idempotency != BR_IDEMPOTENCY_UNKNOWN,
+        .attempt = call->attempt_count,
+        .max_attempts = call->config->max_attempts,
+        .retry_after_ms = error->retry_after_ms,
+        .remaining_ms = call->deadline_ms - now_ms(call),
+        .random = arc4random(),
+    };
+    return br_retry_delay_ms(call->config->retries, &question);
+}
+
+static void resume_failed(struct br_call *call)
+{
+    struct br_error error;
+    read_failure(call, &error);
+    if (!call->cancelled && call->exchange.answered && !call->tried_credential &&
+        call->config->auth->rejected(call->config->auth, &call->waiter, &error)) {
+        call->tried_credential = true;
+        authorize(call);
+        return;
+    }
+    int64_t delay_ms = call->cancelled ? -1 : retry_delay_ms(call, &error);
+    if (delay_ms < 0) {
+        reply_error(call, &error);
+        return;
+    }
+    move_to(call, BR_CALL_BACKOFF);
+    pause_until(call, now_ms(call) + delay_ms);
+}
+
+static void resume_sent(struct br_call *call)
+{
     const struct br_http_exchange *exchange = &call->exchange;
     const char *request_id =
         exchange->answered ? br_headers_find(&exchange->answer.headers, "x-request-id") : NULL;
@@ -283,23 +404,35 @@ void br_call_resume(struct br_call *call)
     }
     if (exchange->answered && exchange->answer.status >= 200 && exchange->answer.status < 300) {
         reply_ok(call);
-        return;
-    }
-    struct br_error error;
-    if (exchange->answered) {
-        br_error_from_answer(&exchange->answer, call->method,
-                             call->config->clock->unix_s(call->config->clock), &call->arena, &error);
     } else {
-        br_error_from_transport(exchange->failure, exchange->failure_name,
-                                exchange->failure_text[0] != '\0' ? exchange->failure_text : NULL,
-                                call->method, &call->arena, &error);
+        resume_failed(call);
     }
-    reply_error(call, &error);
+}
+
+void br_call_resume(struct br_call *call)
+{
+    assert(call->due_count > 0);
+    call->due_count--;
+    switch (call->state) {
+    case BR_CALL_AUTHORIZING:
+        resume_authorizing(call);
+        break;
+    case BR_CALL_SENT:
+        resume_sent(call);
+        break;
+    case BR_CALL_BACKOFF:
+        authorize(call);
+        break;
+    case BR_CALL_RECEIVED:
+    case BR_CALL_REPLYING:
+    case BR_CALL_DONE:
+        assert(!"nothing is waited for in this state");
+    }
 }
 
 void br_call_cancel(struct br_call *call)
 {
-    if (!call->cancelled && call->state == BR_CALL_SENT) {
+    if (!call->cancelled && call->due_count > 0) {
         call->config->http->cancel(call->config->http, &call->exchange);
     }
     call->cancelled = true;
@@ -317,5 +450,5 @@ enum br_call_state br_call_state(const struct br_call *call)
 
 int64_t br_call_duration_ms(const struct br_call *call)
 {
-    return call->config->clock->now_ms(call->config->clock) - call->created_ms;
+    return now_ms(call) - call->created_ms;
 }

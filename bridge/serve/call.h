@@ -1,8 +1,9 @@
 /*
- * The life of one call, from its bytes to its reply: translated, authorised, sent, answered.
+ * The life of one call, from its bytes to its reply: translated, authorised, sent, tried again, answered.
  *
- *   RECEIVED -> SENT -> REPLYING -> DONE
- *        \______________/
+ *   RECEIVED -> AUTHORIZING -> SENT -> REPLYING -> DONE
+ *                     ^          |
+ *                     +- BACKOFF-+          (and from each of the first four to REPLYING)
  *
  * A call knows no gRPC and no socket: its host (the server, or a test) hands in bytes and takes the reply, its
  * exchanges go through the HTTP seam. One function moves between states and checks a table of allowed moves.
@@ -15,23 +16,27 @@
 #define BR_SERVE_CALL_H
 
 #include "base/clock.h"
+#include "serve/forward.h"
 #include "translate/rest_request.h"
 #include "translate/rest_response.h"
 #include "upstream/auth.h"
 #include "upstream/http.h"
+#include "upstream/retry.h"
 
 /* Bytes that one call may take for its messages, beside the bodies: what a request at its ceiling unfolds into. */
 #define BR_CALL_ARENA_BYTES ((size_t)64 << 20)
 
 enum br_call_state {
     BR_CALL_RECEIVED,
-    BR_CALL_SENT,
+    BR_CALL_AUTHORIZING, /* waits for a credential */
+    BR_CALL_SENT,        /* upstream has the request */
+    BR_CALL_BACKOFF,     /* waits for the next attempt */
     BR_CALL_REPLYING,
     BR_CALL_DONE,
 };
 
-/* Trailing metadata of a reply: the details, upstream's request id, the warnings. */
-#define BR_CALL_TRAILERS_MAX (2 + BR_WARNINGS_MAX)
+/* Trailing metadata of a reply: the details, upstream's request id, the number of attempts, the warnings. */
+#define BR_CALL_TRAILERS_MAX (3 + BR_WARNINGS_MAX)
 
 struct br_trailer {
     const char *key; /* process lifetime; a "-bin" key has a binary value */
@@ -42,8 +47,8 @@ struct br_trailer {
 /* What the caller gets. Borrowed from the call until br_call_destroy(), but for |bytes|. */
 struct br_reply {
     enum br_code code;
-    const char *message;  /* grpc-message; "" when OK */
-    uint8_t *bytes;       /* the packed response, taken by the host: release with free(); NULL when not OK */
+    const char *message; /* grpc-message; "" when OK */
+    uint8_t *bytes;      /* the packed response, taken by the host: release with free(); NULL when not OK */
     size_t len;
     struct br_trailer trailers[BR_CALL_TRAILERS_MAX];
     size_t trailer_count;
@@ -54,7 +59,9 @@ struct br_call;
 
 /* Who runs the call. */
 struct br_call_host {
-    /* Asks for br_call_resume(call) on the owner's thread. Called on any thread, once for each exchange. */
+    /* A |post| will come: the call may not be destroyed before. Owner's thread. */
+    void (*expect)(struct br_call_host *self, struct br_call *call);
+    /* Asks for br_call_resume(call) on the owner's thread. Any thread, once for each |expect|. */
     void (*post)(struct br_call_host *self, struct br_call *call);
     /* Takes the reply: exactly once for each call, on the owner's thread. */
     void (*reply)(struct br_call_host *self, struct br_call *call, const struct br_reply *reply);
@@ -63,21 +70,15 @@ struct br_call_host {
 /* What all calls of a shard share; constant while they live. */
 struct br_call_config {
     struct br_rest_config rest;
-    const struct br_auth *auth;
+    struct br_auth *auth;
     struct br_http *http;
+    struct br_retry_budget *retries; /* the process's */
+    int max_attempts;                /* 1: no retries */
     const struct br_clock *clock;
     struct br_drift_observer *drift; /* NULL: nobody asks */
     int64_t default_timeout_ms;      /* for a caller without a deadline */
     int64_t max_timeout_ms;          /* ceiling on any call */
     size_t max_response_bytes;
-};
-
-/* One metadata entry as gRPC has it: bytes, not strings. */
-struct br_metadatum {
-    const char *key; /* lower case */
-    size_t key_len;
-    const char *value;
-    size_t value_len;
 };
 
 /* What the caller sent with its request; all borrowed during br_call_start(). */
@@ -109,7 +110,7 @@ void br_call_start(struct br_call *call, const struct br_call_request *request);
  */
 void br_call_refuse(struct br_call *call, const struct br_status *st);
 
-/* The exchange is over: the host calls this once after each |post|. */
+/* What the call waited for has come: the host calls this once for each |post|. */
 void br_call_resume(struct br_call *call);
 
 /* The caller left, or its deadline passed: the exchange is aborted; the reply comes all the same. Harmless

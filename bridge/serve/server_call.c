@@ -119,7 +119,14 @@ static void slot_reply(struct br_call_host *host, struct br_call *call, const st
     }
 }
 
-/* On the HTTP client's thread: an empty batch brings the call back to its own. */
+/* The tag of a post comes on this thread, so it is counted in time. */
+static void slot_expect(struct br_call_host *host, struct br_call *call)
+{
+    (void)call;
+    ((struct br_slot *)host)->pending_count++;
+}
+
+/* On any thread: an empty batch brings the call back to its own. */
 static void slot_post(struct br_call_host *host, struct br_call *call)
 {
     (void)call;
@@ -180,9 +187,6 @@ static void start_call(struct br_slot *slot, struct br_metadatum *metadata, grpc
         .len = GRPC_SLICE_LENGTH(message),
     };
     br_call_start(slot->call, &request);
-    if (br_call_state(slot->call) == BR_CALL_SENT) {
-        slot->pending_count++; /* of |woken|, which comes on this thread, so not before now */
-    }
 }
 
 static void refuse(struct br_slot *slot, enum br_code code, const char *reason, const char *message)
@@ -295,7 +299,7 @@ bool br_slot_request(struct br_shard *shard)
     if (slot == NULL) {
         return false;
     }
-    slot->host = (struct br_call_host){.post = slot_post, .reply = slot_reply};
+    slot->host = (struct br_call_host){.expect = slot_expect, .post = slot_post, .reply = slot_reply};
     slot->shard = shard;
     slot->arrived = (struct br_tag){on_arrived, slot};
     slot->received = (struct br_tag){on_received, slot};

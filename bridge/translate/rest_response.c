@@ -31,7 +31,7 @@ bool br_rest_response_read(const struct br_method *method, const char *body, siz
     ProtobufCMessage *message;
     if (!read_message(method, body, len, &reader, &message, st)) {
         if (st->code == reader.code) {
-            br_status_prefix(st, "the answer of ModelArts is malformed");
+            br_status_prefix(st, "the request was executed, but the answer of ModelArts is malformed");
         }
         return false;
     }

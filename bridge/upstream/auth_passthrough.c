@@ -1,26 +1,53 @@
 #include "upstream/auth.h"
 
-static bool apply(const struct br_auth *self, const struct br_headers *metadata, struct br_arena *arena,
-                  struct br_headers *out, struct br_status *st)
+static enum br_auth_result refuse(struct br_error *error, const struct br_status *st)
+{
+    br_error_init(error);
+    error->st = *st;
+    return BR_AUTH_REFUSED;
+}
+
+static enum br_auth_result apply(struct br_auth *self, const struct br_auth_request *request,
+                                 struct br_auth_waiter *waiter, struct br_arena *arena,
+                                 struct br_headers *out, struct br_error *error)
 {
     (void)self;
-    const char *token = br_headers_find(metadata, BR_AUTH_TOKEN_KEY);
+    (void)waiter;
+    struct br_status st;
+    const char *token = br_headers_find(request->metadata, BR_AUTH_TOKEN_KEY);
     if (token == NULL || token[0] == '\0') {
-        return br_status_set(st, BR_UNAUTHENTICATED, "TOKEN_MISSING",
-                             "send an IAM token as the metadata key " BR_AUTH_TOKEN_KEY);
+        (void)br_status_set(&st, BR_UNAUTHENTICATED, "TOKEN_MISSING",
+                            "send an IAM token as the metadata key " BR_AUTH_TOKEN_KEY);
+        return refuse(error, &st);
     }
     struct br_header *header = br_arena_alloc(arena, sizeof *header);
     if (header == NULL) {
-        return br_arena_fail(arena, st);
+        (void)br_arena_fail(arena, &st);
+        return refuse(error, &st);
     }
     *header = (struct br_header){.name = "X-Auth-Token", .value = token};
     *out = (struct br_headers){.items = header, .count = 1};
-    return true;
+    return BR_AUTH_GRANTED;
 }
 
-static const struct br_auth passthrough = {.apply = apply};
-
-const struct br_auth *br_auth_passthrough(void)
+/* Nobody ever waits here. */
+static void cancel(struct br_auth *self, struct br_auth_waiter *waiter)
 {
+    (void)self;
+    (void)waiter;
+}
+
+/* Only the caller can get another token. */
+static bool rejected(struct br_auth *self, const struct br_auth_waiter *waiter, const struct br_error *error)
+{
+    (void)self;
+    (void)waiter;
+    (void)error;
+    return false;
+}
+
+struct br_auth *br_auth_passthrough(void)
+{
+    static struct br_auth passthrough = {.apply = apply, .cancel = cancel, .rejected = rejected};
     return &passthrough;
 }

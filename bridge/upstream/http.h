@@ -1,9 +1,9 @@
 /*
  * The HTTP seam: one request out, one answer back. The curl client stands behind it, and fakes in tests.
  *
- * Threads: submit and cancel by the exchange's owner; |done| comes on another thread, or later on the
- * owner's, but never from inside submit or cancel. Owns:    an exchange belongs to the caller and must stay
- * until |done|.
+ * Threads: submit and cancel by the exchange's owner; |done| comes on another thread, or later on the owner's, but
+ *          never from inside submit or cancel.
+ * Owns:    an exchange belongs to the caller and must stay until |done|.
  */
 #ifndef BR_UPSTREAM_HTTP_H
 #define BR_UPSTREAM_HTTP_H
@@ -12,7 +12,7 @@
 #include "base/header.h"
 #include "translate/error_map.h"
 
-/* Response headers that are kept: content-type, retry-after, x-request-id. */
+/* Response headers that are kept: content-type, retry-after, x-request-id, x-subject-token. */
 #define BR_HTTP_KEPT_HEADERS_MAX 8
 
 struct br_http_exchange;
@@ -22,7 +22,7 @@ typedef void (*br_http_done_fn)(struct br_http_exchange *exchange);
 
 struct br_http_exchange {
     /* The request: set by the owner, borrowed until |done|. */
-    const char *verb;
+    const char *verb; /* NULL: a pause. Nothing is sent; it ends at the deadline, or when it is cancelled */
     const char *url;
     struct br_headers headers; /* sent as they are; Content-Length and Host are the client's */
     const char *body;          /* NULL: none */

@@ -91,6 +91,10 @@ static const struct {
 static void settle(struct transfer *transfer, CURLcode code)
 {
     struct br_http_exchange *exchange = transfer->base.exchange;
+    /* libcurl 7.88 says so of a header line above 100 KiB. */
+    if (code == CURLE_OUT_OF_MEMORY && transfer->base.collect.header_bytes > 0 &&
+        !transfer->base.collect.headers_done)
+        transfer->base.refused = BR_HTTP_COLLECT_HEADERS_SIZE;
     if (code == CURLE_OK || transfer->base.refused != BR_HTTP_COLLECT_OK) {
         br_http_transfer_settle(&transfer->base);
         return;
@@ -251,28 +255,23 @@ static struct curl_slist *build_headers(const struct br_http_exchange *exchange)
     return nodes;
 }
 
-/*
- * Sets the verb and the body. Each option is written each time: a handle remembers the exchange before.
- * Returns 0, or what libcurl refused.
- */
+/* Sets the verb and the body. The handle remembers those before. Returns 0, or what libcurl refused. */
 static unsigned set_request(CURL *easy, const struct br_http_exchange *exchange)
 {
     const char *verb = exchange->verb;
-    bool is_get = strcmp(verb, "GET") == 0;
-    bool is_head = strcmp(verb, "HEAD") == 0;
     /* RFC 9110 section 8.6: these say "Content-Length: 0" where they have no body. */
     bool expects_body = strcmp(verb, "PUT") == 0 || strcmp(verb, "POST") == 0 || strcmp(verb, "PATCH") == 0;
 
-    unsigned bad = (unsigned)curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+    unsigned bad = 0;
+    bad |= curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L); /* takes back what the lines below set */
     if (exchange->body != NULL || expects_body) {
         bad |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
                                 (curl_off_t)(exchange->body != NULL ? exchange->body_len : 0));
         bad |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, exchange->body != NULL ? exchange->body : "");
-        is_get = false;
-    } else if (is_head) {
+    } else if (strcmp(verb, "HEAD") == 0) {
         bad |= curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     }
-    bad |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, is_get ? NULL : verb);
+    bad |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, verb);
     return bad;
 }
 

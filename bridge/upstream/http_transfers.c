@@ -13,6 +13,7 @@ bool br_http_transfers_init(struct br_http_transfers *transfers, const struct br
     *transfers = (struct br_http_transfers){.engine = engine, .arg = arg, .running_max = running_max};
     TAILQ_INIT(&transfers->by_deadline);
     TAILQ_INIT(&transfers->waiting);
+    TAILQ_INIT(&transfers->pauses);
     TAILQ_INIT(&transfers->spare);
     return br_http_queue_init(&transfers->queue, st);
 }
@@ -51,9 +52,12 @@ void br_http_transfer_settle(struct br_http_transfer *transfer)
     case BR_HTTP_COLLECT_BODY_CUT:
         if (br_http_collect_end(&transfer->collect))
             exchange->failure_text[0] = '\0';
+        else if (!transfer->collect.headers_done)
+            br_http_exchange_fail(exchange, BR_TRANSPORT_BROKEN, "PARTIAL_FILE",
+                                  "the connection ended within the answer's headers");
         else
             br_http_exchange_fail(exchange, BR_TRANSPORT_FAILED, "WEIRD_SERVER_REPLY",
-                                  "the answer has no status between 200 and 599");
+                                  "the answer's status is above 599");
         break;
     case BR_HTTP_COLLECT_BODY_SIZE:
         br_http_exchange_fail(exchange, BR_TRANSPORT_TOO_LARGE, "FILESIZE_EXCEEDED",
@@ -103,6 +107,13 @@ static void put_spare(struct br_http_transfers *transfers, struct br_http_transf
     transfers->spare_count++;
 }
 
+/* Where an exchange stands until it is started: a pause never is. */
+static struct br_http_transfer_list *line_of(struct br_http_transfers *transfers,
+                                             const struct br_http_exchange *exchange)
+{
+    return exchange->verb == NULL ? &transfers->pauses : &transfers->waiting;
+}
+
 void br_http_transfers_end(struct br_http_transfer *transfer)
 {
     struct br_http_transfers *transfers = transfer->transfers;
@@ -114,7 +125,7 @@ void br_http_transfers_end(struct br_http_transfer *transfer)
         transfers->engine->stop(transfers->arg, transfer);
         transfers->running_count--;
     } else {
-        TAILQ_REMOVE(&transfers->waiting, transfer, line);
+        TAILQ_REMOVE(line_of(transfers, exchange), transfer, line);
     }
     TAILQ_REMOVE(&transfers->by_deadline, transfer, by_deadline);
     put_spare(transfers, transfer);
@@ -177,7 +188,7 @@ static void enqueue(struct br_http_transfers *transfers, struct br_http_transfer
     exchange->failure_text[0] = '\0';
     br_http_collect_begin(&transfer->collect, exchange);
     insert_by_deadline(transfers, transfer);
-    TAILQ_INSERT_TAIL(&transfers->waiting, transfer, line);
+    TAILQ_INSERT_TAIL(line_of(transfers, exchange), transfer, line);
 }
 
 /* It would put a header of another's choice into the request, or a request of its own. */

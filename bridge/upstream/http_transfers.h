@@ -18,11 +18,11 @@ struct br_http_transfers;
 /* One exchange on its way. An engine may put it first in a larger struct. */
 struct br_http_transfer {
     TAILQ_ENTRY(br_http_transfer) by_deadline;
-    TAILQ_ENTRY(br_http_transfer) line; /* in |waiting| or |spare| */
+    TAILQ_ENTRY(br_http_transfer) line; /* in |waiting|, |pauses| or |spare| */
     struct br_http_transfers *transfers;
     struct br_http_exchange *exchange;
     struct br_http_collect collect;
-    bool running; /* with the engine, else in |waiting| */
+    bool running; /* with the engine, else in |waiting| or |pauses| */
 
     /* Written by the engine. */
     int connection_count;                /* on which the request was to be sent */
@@ -51,6 +51,7 @@ struct br_http_transfers {
     void *arg;
     struct br_http_transfer_list by_deadline; /* all but the spare ones; the earliest first */
     struct br_http_transfer_list waiting;     /* for a place with the engine; the oldest first */
+    struct br_http_transfer_list pauses;      /* exchanges that send nothing */
     struct br_http_transfer_list spare;
     int spare_count;
     int64_t running_count;

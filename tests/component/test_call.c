@@ -18,8 +18,11 @@ struct fixture {
     struct fake_http http;
     struct fake_clock clock;
     struct fake_host host;
+    struct fake_auth auth;
+    struct br_retry_budget retries;
     struct br_call_config config;
     struct br_call *call;
+    size_t resumed_count;
     uint8_t bytes[256];
     struct br_metadatum metadata[8];
     struct br_call_request request;
@@ -37,10 +40,14 @@ static int set_up(void **state)
     fake_http_init(&f->http);
     fake_clock_init(&f->clock);
     fake_host_init(&f->host);
+    fake_auth_init(&f->auth);
+    br_retry_budget_init(&f->retries);
     f->config = (struct br_call_config){
         .rest = {.base_url = "https://up.example"},
         .auth = br_auth_passthrough(),
         .http = &f->http.http,
+        .retries = &f->retries,
+        .max_attempts = 1,
         .clock = &f->clock.clock,
         .default_timeout_ms = 30000,
         .max_timeout_ms = 60000,
@@ -74,9 +81,11 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* The reply has been delivered: the last state is reached and nothing comes twice. */
+/* The reply has been delivered: the last state is reached, nothing comes twice, nothing is still to come. */
 static void finish(struct fixture *f)
 {
+    assert_int_equal(f->host.expect_count, f->resumed_count);
+    assert_null(f->http.submitted);
     assert_int_equal(f->host.reply_count, 1);
     assert_int_equal(br_call_state(f->call), BR_CALL_REPLYING);
     br_call_replied(f->call);
@@ -102,10 +111,12 @@ static void assert_refused(struct fixture *f, enum br_code code, const char *rea
     finish(f);
 }
 
+/* One thing that the call waited for has come. */
 static void resume(struct fixture *f)
 {
-    assert_int_equal(f->host.post_count, 1);
     assert_int_equal(f->host.reply_count, 0);
+    assert_true(f->host.post_count > f->resumed_count);
+    f->resumed_count++;
     br_call_resume(f->call);
 }
 
@@ -183,6 +194,7 @@ static void test_call_header_injection_is_refused(void **state)
         if (i > 0) {
             br_call_destroy(f->call);
             fake_host_init(&f->host);
+            f->resumed_count = 0;
             f->call = br_call_create(&f->config, &f->host.host);
         }
         br_call_start(f->call, &f->request);
@@ -264,6 +276,7 @@ static void test_call_deadline_is_the_callers_within_the_ceiling(void **state)
         if (i > 0) {
             br_call_destroy(f->call);
             fake_host_init(&f->host);
+            f->resumed_count = 0;
             f->call = br_call_create(&f->config, &f->host.host);
         }
         f->request.timeout_ms = cases[i].timeout_ms;
@@ -352,6 +365,7 @@ static void test_call_every_transport_failure_is_an_error(void **state)
         if (failure > 0) {
             br_call_destroy(f->call);
             fake_host_init(&f->host);
+            f->resumed_count = 0;
             f->call = br_call_create(&f->config, &f->host.host);
         }
         br_call_start(f->call, &f->request);
@@ -373,6 +387,163 @@ static void test_call_bad_request_id_is_not_forwarded(void **state)
     resume(f);
     assert_null(find_trailer(f, "x-request-id"));
     finish(f);
+}
+
+/* ---- Waiting for a credential ---- */
+
+static void use_auth(struct fixture *f, enum br_auth_result result)
+{
+    f->config.auth = &f->auth.auth;
+    f->auth.result = result;
+}
+
+static void test_call_waits_for_a_credential(void **state)
+{
+    struct fixture *f = *state;
+    use_auth(f, BR_AUTH_PENDING);
+    br_call_start(f->call, &f->request);
+    assert_int_equal(br_call_state(f->call), BR_CALL_AUTHORIZING);
+    assert_int_equal(f->http.submit_count, 0);
+    assert_int_equal(f->http.pause_count, 1); /* until the deadline */
+    assert_int_equal(f->http.submitted->deadline_ms, f->clock.now_ms + 30000);
+
+    f->auth.result = BR_AUTH_GRANTED;
+    fake_auth_ready(&f->auth);
+    resume(f);
+    assert_int_equal(f->http.cancel_count, 1); /* the pause is not needed any more */
+    assert_int_equal(f->http.submit_count, 0);
+    fake_http_fail(&f->http, BR_TRANSPORT_CANCELLED);
+    resume(f);
+    assert_int_equal(br_call_state(f->call), BR_CALL_SENT);
+    assert_string_equal(sent_header(f, "Authorization"), "fake");
+    fake_http_answer(&f->http, 200, (struct br_headers){NULL, 0}, "{}");
+    resume(f);
+    assert_int_equal(f->host.reply.code, BR_OK);
+    finish(f);
+}
+
+static void test_call_deadline_ends_the_wait_for_a_credential(void **state)
+{
+    struct fixture *f = *state;
+    use_auth(f, BR_AUTH_PENDING);
+    br_call_start(f->call, &f->request);
+    f->clock.now_ms += 30000;
+    fake_http_fail(&f->http, BR_TRANSPORT_DEADLINE);
+    resume(f);
+    assert_int_equal(f->auth.cancel_count, 1);
+    fake_auth_ready(&f->auth);
+    resume(f);
+    assert_int_equal(f->http.submit_count, 0);
+    assert_refused(f, BR_DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED");
+}
+
+static void test_call_cancelled_while_authorizing_sends_nothing(void **state)
+{
+    struct fixture *f = *state;
+    use_auth(f, BR_AUTH_PENDING);
+    br_call_start(f->call, &f->request);
+    br_call_cancel(f->call);
+    assert_int_equal(f->http.cancel_count, 1);
+    fake_http_fail(&f->http, BR_TRANSPORT_CANCELLED);
+    resume(f);
+    f->auth.result = BR_AUTH_GRANTED;
+    fake_auth_ready(&f->auth);
+    resume(f);
+    assert_int_equal(f->http.submit_count, 0);
+    assert_refused(f, BR_CANCELLED, "CALLER_CANCELLED");
+}
+
+static void test_call_credential_and_deadline_at_once(void **state)
+{
+    struct fixture *f = *state;
+    use_auth(f, BR_AUTH_PENDING);
+    br_call_start(f->call, &f->request);
+    /* Both have come before the host resumes the call for either. */
+    f->auth.result = BR_AUTH_GRANTED;
+    fake_auth_ready(&f->auth);
+    fake_http_fail(&f->http, BR_TRANSPORT_DEADLINE);
+    resume(f);
+    f->clock.now_ms += 30000;
+    resume(f);
+    assert_refused(f, BR_DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED");
+}
+
+static void test_call_refused_credential_is_the_reply(void **state)
+{
+    struct fixture *f = *state;
+    use_auth(f, BR_AUTH_REFUSED);
+    br_call_start(f->call, &f->request);
+    assert_int_equal(f->http.submit_count, 0);
+    assert_refused(f, BR_UNAUTHENTICATED, "FAKE_REFUSAL");
+}
+
+static void test_call_rejected_credential_is_replaced_once(void **state)
+{
+    struct fixture *f = *state;
+    use_auth(f, BR_AUTH_GRANTED);
+    f->auth.can_replace = true;
+    br_call_start(f->call, &f->request);
+    static const char expired[] = "{\"error_code\":\"ModelArts.0203\",\"error_msg\":\"Invalid token.\"}";
+    fake_http_answer(&f->http, 401, (struct br_headers){NULL, 0}, expired);
+    resume(f);
+    assert_int_equal(f->http.submit_count, 2);
+    fake_http_answer(&f->http, 401, (struct br_headers){NULL, 0}, expired);
+    resume(f);
+    assert_int_equal(f->http.submit_count, 2);
+    assert_memory_equal(find_trailer(f, "modelarts-bridge-attempts")->value, "2", 1);
+    assert_refused(f, BR_UNAUTHENTICATED, "MODELARTS_0203");
+}
+
+/* ---- Retries ---- */
+
+static void test_call_not_sent_is_tried_again(void **state)
+{
+    struct fixture *f = *state;
+    f->config.max_attempts = 3;
+    br_call_start(f->call, &f->request);
+    for (int attempt = 1; attempt < 3; attempt++) {
+        fake_http_fail(&f->http, BR_TRANSPORT_UNREACHABLE);
+        resume(f);
+        assert_int_equal(br_call_state(f->call), BR_CALL_BACKOFF);
+        assert_int_equal(f->http.submit_count, attempt);
+        assert_in_range(f->http.submitted->deadline_ms - f->clock.now_ms, 0, BR_RETRY_BASE_MS * attempt);
+        fake_http_fail(&f->http, BR_TRANSPORT_DEADLINE); /* the pause is over */
+        resume(f);
+        assert_int_equal(br_call_state(f->call), BR_CALL_SENT);
+    }
+    fake_http_fail(&f->http, BR_TRANSPORT_UNREACHABLE);
+    resume(f);
+    assert_int_equal(f->http.submit_count, 3);
+    assert_memory_equal(find_trailer(f, "modelarts-bridge-attempts")->value, "3", 1);
+    assert_refused(f, BR_UNAVAILABLE, "UPSTREAM_UNREACHABLE");
+}
+
+static void test_call_that_may_have_run_is_not_tried_again(void **state)
+{
+    struct fixture *f = *state;
+    f->config.max_attempts = 3;
+    br_call_start(f->call, &f->request);
+    fake_http_answer(&f->http, 503, (struct br_headers){NULL, 0}, "");
+    resume(f);
+    assert_int_equal(f->http.submit_count, 1);
+    assert_null(find_trailer(f, "modelarts-bridge-attempts"));
+    assert_refused(f, BR_UNAVAILABLE, "UPSTREAM_HTTP_ERROR");
+}
+
+static void test_call_cancelled_in_backoff_ends(void **state)
+{
+    struct fixture *f = *state;
+    f->config.max_attempts = 3;
+    br_call_start(f->call, &f->request);
+    fake_http_fail(&f->http, BR_TRANSPORT_UNREACHABLE);
+    resume(f);
+    assert_int_equal(br_call_state(f->call), BR_CALL_BACKOFF);
+    br_call_cancel(f->call);
+    assert_int_equal(f->http.cancel_count, 1);
+    fake_http_fail(&f->http, BR_TRANSPORT_CANCELLED);
+    resume(f);
+    assert_int_equal(f->http.submit_count, 1);
+    assert_refused(f, BR_CANCELLED, "CALLER_CANCELLED");
 }
 
 static void test_refuse_answers_without_sending(void **state)
@@ -407,6 +578,15 @@ int main(void)
         TEST(test_call_error_answer_is_mapped),
         TEST(test_call_every_transport_failure_is_an_error),
         TEST(test_call_bad_request_id_is_not_forwarded),
+        TEST(test_call_waits_for_a_credential),
+        TEST(test_call_deadline_ends_the_wait_for_a_credential),
+        TEST(test_call_cancelled_while_authorizing_sends_nothing),
+        TEST(test_call_credential_and_deadline_at_once),
+        TEST(test_call_refused_credential_is_the_reply),
+        TEST(test_call_rejected_credential_is_replaced_once),
+        TEST(test_call_not_sent_is_tried_again),
+        TEST(test_call_that_may_have_run_is_not_tried_again),
+        TEST(test_call_cancelled_in_backoff_ends),
         TEST(test_refuse_answers_without_sending),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,8 +43,9 @@ class Process:
 
     def __init__(self, arguments, env=None):
         self.stderr = tempfile.NamedTemporaryFile("r", prefix="bridge-test-", suffix=".log")
-        self.process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=open(self.stderr.name, "w"),
-                                        env={**os.environ, **(env or {})})
+        with open(self.stderr.name, "w") as errors:
+            self.process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=errors,
+                                            env={**os.environ, **(env or {})})
 
     def errors(self):
         with open(self.stderr.name) as file:

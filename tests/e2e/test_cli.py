@@ -97,6 +97,7 @@ class ServeSettings(Cli):
             "default-timeout": ["30", "0ms", "2h", "-1s", "30 s", ""],
             "max-timeout": ["x", "25h", "0s"],
             "connect-timeout": ["5", "11m", "0ms"],
+            "max-attempts": ["0", "11", "1.5", "many"],
             "max-in-flight": ["0", "100001", "1.5", "many"],
             "max-request-bytes": ["1MB", "1023B", "65MiB"],
             "max-response-bytes": ["16", "1B", "1GiB"],

@@ -220,6 +220,8 @@ static void run_call(struct golden *golden, struct text request)
 
     struct fake_http http;
     struct fake_clock clock;
+    struct br_retry_budget retries;
+    br_retry_budget_init(&retries);
     struct fake_host host;
     fake_http_init(&http);
     fake_clock_init(&clock);
@@ -228,6 +230,8 @@ static void run_call(struct golden *golden, struct text request)
         .rest = {.base_url = BASE_URL, .defaults = {.items = &project, .count = project.value != NULL}},
         .auth = br_auth_passthrough(),
         .http = &http.http,
+        .retries = &retries,
+        .max_attempts = 1,
         .clock = &clock.clock,
         .default_timeout_ms = 60000,
         .max_timeout_ms = 60000,

@@ -165,6 +165,7 @@ struct probe {
     struct fake_http http;
     struct fake_clock clock;
     struct fake_host host;
+    struct br_retry_budget retries;
     struct br_call_config config;
     struct br_call *call;
     const char *sent_value; /* of |header| */
@@ -195,10 +196,13 @@ static void make_call(struct probe *probe, const struct br_method *method)
     fake_http_init(&probe->http);
     fake_clock_init(&probe->clock);
     fake_host_init(&probe->host);
+    br_retry_budget_init(&probe->retries);
     probe->config = (struct br_call_config){
         .rest = {.base_url = "https://modelarts.example.com"},
         .auth = br_auth_passthrough(),
         .http = &probe->http.http,
+        .retries = &probe->retries,
+        .max_attempts = 1,
         .clock = &probe->clock.clock,
         .default_timeout_ms = 1000,
         .max_timeout_ms = 1000,

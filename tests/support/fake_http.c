@@ -9,7 +9,11 @@ static void submit(struct br_http *self, struct br_http_exchange *exchange)
     struct fake_http *fake = (struct fake_http *)self;
     assert(fake->submitted == NULL);
     fake->submitted = exchange;
-    fake->submit_count++;
+    if (exchange->verb != NULL) {
+        fake->submit_count++;
+    } else {
+        fake->pause_count++;
+    }
 }
 
 static void cancel(struct br_http *self, struct br_http_exchange *exchange)
@@ -65,6 +69,51 @@ void fake_clock_init(struct fake_clock *fake)
         .clock = {.now_ms = now_ms, .unix_s = unix_s}, .now_ms = 1000, .unix_s = 1700000000};
 }
 
+static enum br_auth_result apply(struct br_auth *self, const struct br_auth_request *request,
+                                 struct br_auth_waiter *waiter, struct br_arena *arena,
+                                 struct br_headers *out, struct br_error *error)
+{
+    (void)request;
+    (void)arena;
+    static struct br_header header = {"Authorization", "fake"};
+    struct fake_auth *fake = (struct fake_auth *)self;
+    fake->waiter = waiter;
+    *out = (struct br_headers){&header, 1};
+    br_error_init(error);
+    (void)br_status_set(&error->st, BR_UNAUTHENTICATED, "FAKE_REFUSAL", "refused by the test");
+    return fake->result;
+}
+
+static void cancel_waiter(struct br_auth *self, struct br_auth_waiter *waiter)
+{
+    struct fake_auth *fake = (struct fake_auth *)self;
+    assert(waiter == fake->waiter);
+    fake->cancel_count++;
+}
+
+static bool rejected(struct br_auth *self, const struct br_auth_waiter *waiter, const struct br_error *error)
+{
+    struct fake_auth *fake = (struct fake_auth *)self;
+    assert(waiter == fake->waiter && error->st.code != BR_OK);
+    return fake->can_replace;
+}
+
+void fake_auth_init(struct fake_auth *fake)
+{
+    *fake = (struct fake_auth){.auth = {.apply = apply, .cancel = cancel_waiter, .rejected = rejected}};
+}
+
+void fake_auth_ready(struct fake_auth *fake)
+{
+    fake->waiter->ready(fake->waiter);
+}
+
+static void expect(struct br_call_host *self, struct br_call *call)
+{
+    (void)call;
+    ((struct fake_host *)self)->expect_count++;
+}
+
 static void post(struct br_call_host *self, struct br_call *call)
 {
     (void)call;
@@ -81,7 +130,7 @@ static void reply(struct br_call_host *self, struct br_call *call, const struct 
 
 void fake_host_init(struct fake_host *fake)
 {
-    *fake = (struct fake_host){.host = {.post = post, .reply = reply}};
+    *fake = (struct fake_host){.host = {.expect = expect, .post = post, .reply = reply}};
 }
 
 void fake_host_finish(struct fake_host *fake)

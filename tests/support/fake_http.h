@@ -1,5 +1,5 @@
 /*
- * A fake behind the HTTP seam and a host for calls: the whole life of a call without a socket or a sleep.
+ * Fakes behind the HTTP and credential seams and a host for calls: the whole life of a call without a socket or a sleep.
  *
  * Nothing happens by itself: the test decides when an exchange ends and when the host resumes its call.
  */
@@ -10,8 +10,9 @@
 
 struct fake_http {
     struct br_http http;                /* first */
-    struct br_http_exchange *submitted; /* the last one; NULL: none */
-    size_t submit_count;
+    struct br_http_exchange *submitted; /* the request or pause that is under way; NULL: none */
+    size_t submit_count;                /* requests */
+    size_t pause_count;
     size_t cancel_count;
 };
 
@@ -32,9 +33,24 @@ struct fake_clock {
 
 void fake_clock_init(struct fake_clock *fake);
 
+/* A credential seam that gives, refuses or lets wait as |result| says. */
+struct fake_auth {
+    struct br_auth auth; /* first */
+    enum br_auth_result result;
+    struct br_auth_waiter *waiter; /* the one that was last told to wait */
+    size_t cancel_count;
+    bool can_replace; /* what |rejected| says */
+};
+
+void fake_auth_init(struct fake_auth *fake);
+
+/* Tells the waiter to ask again. */
+void fake_auth_ready(struct fake_auth *fake);
+
 /* What the host saw of its call. */
 struct fake_host {
     struct br_call_host host; /* first */
+    size_t expect_count;
     size_t post_count;
     size_t reply_count;
     struct br_reply reply; /* the last; |bytes| is released by fake_host_finish() */

@@ -82,7 +82,7 @@ static void assert_malformed(const char *body, size_t len)
     }
     assert_int_equal(answer.st.code, BR_INTERNAL);
     assert_string_equal(answer.st.reason, "UPSTREAM_MALFORMED_RESPONSE");
-    static const char prefix[] = "the answer of ModelArts is malformed: ";
+    static const char prefix[] = "the request was executed, but the answer of ModelArts is malformed: ";
     assert_int_equal(strncmp(answer.st.msg, prefix, strlen(prefix)), 0);
     assert_true(strlen(answer.st.msg) > strlen(prefix));
 }
