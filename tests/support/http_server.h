@@ -1,6 +1,6 @@
 /*
- * A scripted HTTP server on loopback for component tests: each request is answered with the raw bytes that the
- * test wrote for its path, well-formed or not.
+ * A scripted HTTP server on loopback for component tests: each request is answered with the raw bytes that
+ * the test wrote for its path, well-formed or not.
  *
  * Threads: one to accept, one for each connection; the functions here may be called from any thread.
  * A path without a rule is answered with 404 and an empty body.
