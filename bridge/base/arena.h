@@ -38,7 +38,8 @@ char *br_arena_strndup(struct br_arena *arena, const char *text, size_t len) BR_
 
 /* A formatted string; NULL as br_arena_alloc(). */
 char *br_arena_printf(struct br_arena *arena, const char *format, ...) BR_MUST_CHECK BR_PRINTF(2, 3);
-char *br_arena_vprintf(struct br_arena *arena, const char *format, va_list args) BR_MUST_CHECK BR_PRINTF(2, 0);
+char *br_arena_vprintf(struct br_arena *arena, const char *format, va_list args) BR_MUST_CHECK
+    BR_PRINTF(2, 0);
 
 /* Fills |st| with RESOURCE_EXHAUSTED/OUT_OF_MEMORY and returns false: the one way to report a NULL from
  * above. */
