@@ -82,7 +82,7 @@ def check_text(path, text):
             yield number, "an absolute path of one machine"
         if re.search(r"\b(TODO|FIXME)\b", line):
             yield number, "left undone"
-        if line.rstrip() != line:
+        if line.rstrip() != line and not path.startswith("tests/golden/"):  # those are byte for byte
             yield number, "space at the end of the line"
 
 
