@@ -1,37 +1,28 @@
 /*
  * error-table IN.tsv OUT.c: checks the vendor error table IN.tsv (bridge/translate/error_codes.tsv) and
- * writes it as the C file OUT.c that defines br_error_table (bridge/translate/error_map.h).
+ * writes it as the C file OUT.c that defines br_error_table (bridge/translate/error_table.h).
  *
- * Columns: http, code, grpc, reason, source; rows sorted by http as a number, then by code as bytes. What is
- * wrong is reported as "IN.tsv:LINE: ...", all of it, and then nothing is written.
+ * Beside what bridge/translate/error_row.h asks of any table: the detail column is there, rows are sorted by
+ * http as a number, then by code as bytes, and each reason is the one derived from its code. What is wrong is
+ * reported as "IN.tsv:LINE: ...", for all lines, and then nothing is written.
  */
-#include "base/parse.h"
+#include "base/buf.h"
+#include "translate/error_row.h"
 #include "translate/vendor_code.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define HEADER "http\tcode\tgrpc\treason\tsource"
-#define COLUMN_COUNT 5
-#define MAX_ROWS 4096
-
-struct row {
-    int64_t http;
-    enum br_code grpc;
-    char code[BR_VENDOR_CODE_CAP];
-    char reason[BR_REASON_CAP];
-};
+#define MAX_FILE_BYTES ((size_t)4 << 20)
 
 struct table {
     const char *path;
     size_t line; /* being read; the first is 1 */
     size_t error_count;
     size_t count;
-    struct row rows[MAX_ROWS];
+    struct br_error_row rows[BR_ERROR_MAX_ROWS];
 };
 
 static void report(struct table *table, const char *format, ...) BR_PRINTF(2, 3);
@@ -46,162 +37,125 @@ static void report(struct table *table, const char *format, ...)
     table->error_count++;
 }
 
-/* Cuts |line| at its tabs; false when there are more or fewer columns than expected. */
-static bool split_columns(char *line, char *columns[COLUMN_COUNT])
+/* A caller that knows only the reason must know which code it was. */
+static bool check_reason(struct table *table, const struct br_error_row *row)
 {
-    for (size_t i = 0; i < COLUMN_COUNT; i++) {
-        columns[i] = line;
-        char *tab = strchr(line, '\t');
-        if ((tab == NULL) != (i == COLUMN_COUNT - 1))
+    char reason[BR_REASON_CAP];
+    if (!br_vendor_code_reason(row->vendor_code, reason)) {
+        report(table, "code is %s, from which no reason can be derived", row->vendor_code);
+        return false;
+    }
+    if (strcmp(row->reason, reason) != 0) {
+        report(table, "reason is '%s', but the reason derived from %s is %s", row->reason, row->vendor_code,
+               reason);
+        return false;
+    }
+    for (size_t i = 0; i < table->count; i++) {
+        const struct br_error_row *other = &table->rows[i];
+        if (strcmp(row->reason, other->reason) == 0 && strcmp(row->vendor_code, other->vendor_code) != 0) {
+            report(table, "reason %s is also that of the code %s", row->reason, other->vendor_code);
             return false;
-        if (tab != NULL) {
-            *tab = '\0';
-            line = tab + 1;
         }
     }
     return true;
 }
 
-/* What no known code has would need quoting in C, or never match. */
-static bool is_code(const char *text)
+static bool check_order(struct table *table, const struct br_error_row *row)
 {
-    size_t len = strlen(text);
-    for (size_t i = 0; i < len; i++) {
-        if (!isalnum((unsigned char)text[i]) && strchr("._-", text[i]) == NULL)
-            return false;
-    }
-    return len > 0 && len < BR_VENDOR_CODE_CAP;
-}
-
-static void read_http(struct table *table, const char *text, struct row *row)
-{
-    if (!br_parse_int64(text, strlen(text), &row->http) || row->http < 100 || row->http > 599)
-        report(table, "http is '%s', not a number from 100 to 599", text);
-}
-
-static void read_grpc(struct table *table, const char *text, struct row *row)
-{
-    if (!br_code_parse(text, &row->grpc))
-        report(table, "grpc is '%s', not the name of a gRPC code", text);
-    else if (row->grpc == BR_OK)
-        report(table, "grpc is OK, but a failed answer is never OK");
-    else if (row->grpc == BR_DEADLINE_EXCEEDED)
-        report(table, "grpc is DEADLINE_EXCEEDED, which says that the caller's own deadline passed; "
-                      "a timeout further on is UNAVAILABLE");
-}
-
-static void read_code(struct table *table, const char *code, const char *reason, struct row *row)
-{
-    if (!is_code(code)) {
-        report(table, "code is '%s', not 1 to %d letters, digits, '.', '_', '-'", code,
-               BR_VENDOR_CODE_CAP - 1);
-        return;
-    }
-    br_vendor_code_key(code, row->code);
-    if (strcmp(code, row->code) != 0)
-        report(table, "code is %s, but it is looked up as %s", code, row->code);
-    if (!br_vendor_code_reason(code, row->reason))
-        report(table, "code is %s, from which no reason can be derived", code);
-    else if (strcmp(reason, row->reason) != 0)
-        report(table, "reason is '%s', but the reason derived from %s is %s", reason, code, row->reason);
-}
-
-/* A caller that knows only the reason must know which code it was. */
-static void check_against_others(struct table *table, const struct row *row)
-{
-    for (size_t i = 0; i < table->count; i++) {
-        const struct row *other = &table->rows[i];
-        if (strcmp(row->reason, other->reason) == 0 && strcmp(row->code, other->code) != 0)
-            report(table, "reason %s is also that of the code %s", row->reason, other->code);
-    }
-    if (table->count == 0)
-        return;
-    const struct row *previous = &table->rows[table->count - 1];
-    int order = previous->http == row->http ? strcmp(previous->code, row->code)
-                                            : (previous->http < row->http ? -1 : 1);
+    int order = table->count > 0 ? br_error_row_compare(&table->rows[table->count - 1], row) : -1;
     if (order == 0)
         report(table, "duplicate of the row before");
     else if (order > 0)
         report(table, "not sorted: belongs before the row before");
+    return order < 0;
 }
 
-static void read_row(struct table *table, char *line)
+static void add_row(struct table *table, const struct br_error_row *row)
 {
-    char *columns[COLUMN_COUNT];
-    if (!split_columns(line, columns)) {
-        report(table, "not %d columns with one tab between them", COLUMN_COUNT);
+    if (table->count == BR_ERROR_MAX_ROWS) {
+        report(table, "more than %d rows", BR_ERROR_MAX_ROWS);
         return;
     }
-    if (table->count == MAX_ROWS) {
-        report(table, "more than %d rows", MAX_ROWS);
-        return;
-    }
-    size_t errors_before = table->error_count;
-    struct row *row = &table->rows[table->count];
-    read_http(table, columns[0], row);
-    read_grpc(table, columns[2], row);
-    read_code(table, columns[1], columns[3], row);
-    if (columns[4][strspn(columns[4], " ")] == '\0')
-        report(table, "source is empty: say where the meaning comes from");
-    if (table->error_count > errors_before)
-        return;
-    check_against_others(table, row);
-    table->count++;
+    if (check_reason(table, row) && check_order(table, row))
+        table->rows[table->count++] = *row;
 }
 
-/* Cuts the newline; false when the line has other control characters than tabs. */
-static bool end_line(char *line, size_t len)
+/* Reads the table from |text|, into which its rows point from then on. */
+static bool read_table(struct table *table, struct br_buf *text)
 {
-    if (len > 0 && line[len - 1] == '\n')
-        line[--len] = '\0';
-    for (size_t i = 0; i < len; i++) {
-        if (iscntrl((unsigned char)line[i]) && line[i] != '\t')
-            return false;
+    struct br_error_reader reader;
+    br_error_reader_init(&reader, text->data, text->len);
+    struct br_error_row row;
+    struct br_status st;
+    enum br_error_read result;
+    while ((result = br_error_reader_next(&reader, &row, &st)) != BR_ERROR_READ_END) {
+        table->line = reader.line;
+        if (result == BR_ERROR_READ_ROW)
+            add_row(table, &row);
+        else
+            report(table, "%s", st.msg);
     }
-    return true;
+    table->line = reader.line;
+    if (table->error_count > 0)
+        return false;
+    if (reader.column_count != BR_ERROR_COLUMN_COUNT)
+        report(table, "no header with the column detail");
+    else if (table->count == 0)
+        report(table, "no rows");
+    return table->error_count == 0;
 }
 
-static bool read_table(struct table *table)
+static bool read_file(const char *path, struct br_buf *text)
 {
-    FILE *in = fopen(table->path, "r");
+    FILE *in = fopen(path, "r");
     if (in == NULL) {
-        fprintf(stderr, "%s: %s\n", table->path, strerror(errno));
+        fprintf(stderr, "%s: %s\n", path, strerror(errno));
         return false;
     }
-    char *line = NULL;
-    size_t cap = 0;
-    ssize_t len;
-    while ((len = getline(&line, &cap, in)) >= 0) {
-        table->line++;
-        if (!end_line(line, (size_t)len))
-            report(table, "a control character, such as the carriage return of a DOS file");
-        else if (table->line > 1)
-            read_row(table, line);
-        else if (strcmp(line, HEADER) != 0)
-            report(table, "the header is not http, code, grpc, reason, source, with tabs between them");
-    }
-    bool complete = feof(in) != 0;
-    if (!complete)
-        fprintf(stderr, "%s: %s\n", table->path, strerror(errno));
-    else if (table->line < 2)
-        report(table, "no rows");
-    free(line);
+    char chunk[4096];
+    size_t len;
+    enum br_buf_result result = br_buf_puts(text, "");
+    while (result == BR_BUF_OK && (len = fread(chunk, 1, sizeof chunk, in)) > 0)
+        result = br_buf_append(text, chunk, len);
+    bool complete = result == BR_BUF_OK && ferror(in) == 0;
+    if (result == BR_BUF_FULL)
+        fprintf(stderr, "%s: more than %zu bytes\n", path, MAX_FILE_BYTES);
+    else if (!complete)
+        fprintf(stderr, "%s: %s\n", path, strerror(errno));
     (void)fclose(in);
-    return complete && table->error_count == 0;
+    return complete;
+}
+
+static const char *detail_name(enum br_error_detail detail)
+{
+    static const char *const names[] = {
+        [BR_DETAIL_NONE] = "BR_DETAIL_NONE",
+        [BR_DETAIL_QUOTA] = "BR_DETAIL_QUOTA",
+        [BR_DETAIL_PRECONDITION] = "BR_DETAIL_PRECONDITION",
+        [BR_DETAIL_RESOURCE] = "BR_DETAIL_RESOURCE",
+    };
+    return names[detail];
+}
+
+static void write_row(FILE *out, const struct br_error_row *row)
+{
+    fprintf(out, "    {%d, \"%s\", BR_%s, \"%s\", %s, ", row->http, row->vendor_code, br_code_name(row->code),
+            row->reason, detail_name(row->detail));
+    if (row->resource_type != NULL)
+        fprintf(out, "\"%s\"},\n", row->resource_type);
+    else
+        fputs("NULL},\n", out);
 }
 
 static bool write_table(const struct table *table, const char *path)
 {
     FILE *out = fopen(path, "w");
     if (out != NULL) {
-        fputs("/* Generated by error-table. */\n#include \"translate/error_map.h\"\n\n"
+        fputs("/* Generated by error-table. */\n#include \"translate/error_table.h\"\n\n"
               "const struct br_error_row br_error_table[] = {\n",
               out);
-        for (size_t i = 0; i < table->count; i++) {
-            const struct row *row = &table->rows[i];
-            fprintf(out, "    {%d, \"%s\", BR_%s, \"%s\"},\n", (int)row->http, row->code,
-                    br_code_name(row->grpc), row->reason);
-        }
+        for (size_t i = 0; i < table->count; i++)
+            write_row(out, &table->rows[i]);
         fputs("};\n\nconst size_t br_error_table_count = sizeof br_error_table / sizeof br_error_table[0];\n",
               out);
         bool written = ferror(out) == 0;
@@ -220,5 +174,9 @@ int main(int argc, char **argv)
     }
     static struct table table;
     table.path = argv[1];
-    return read_table(&table) && write_table(&table, argv[2]) ? 0 : 1;
+    struct br_buf text;
+    br_buf_init(&text, MAX_FILE_BYTES);
+    bool done = read_file(argv[1], &text) && read_table(&table, &text) && write_table(&table, argv[2]);
+    br_buf_finish(&text);
+    return done ? 0 : 1;
 }

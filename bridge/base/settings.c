@@ -382,11 +382,15 @@ static bool store_switch(const char *source, const char *text, void *field, stru
                          quote(text, shown));
 }
 
-static bool check_not_empty(const char *source, const char *text, struct br_status *st)
+static bool check_text(const struct br_setting *row, const char *source, const char *text,
+                       struct br_status *st)
 {
-    if (text[0] != '\0')
-        return true;
-    return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting, "%s: the value is empty", source);
+    if (text[0] == '\0')
+        return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting, "%s: the value is empty", source);
+    const char *problem = row->problem != NULL ? row->problem(text) : NULL;
+    char quoted[QUOTED_CAP];
+    return problem == NULL || br_status_set(st, BR_INVALID_ARGUMENT, bad_setting, "%s: \"%s\" %s", source,
+                                            quote(text, quoted), problem);
 }
 
 /* Looks without opening: to open and close a FIFO would take its writer's reader away. */
@@ -414,7 +418,7 @@ static bool store_value(const struct br_setting *row, const char *source, const 
     switch (row->kind) {
     case BR_SETTING_TEXT:
     case BR_SETTING_FILE:
-        if (!check_not_empty(source, text, st))
+        if (!check_text(row, source, text, st))
             return false;
         if (row->kind == BR_SETTING_FILE && !check_readable(source, text, st))
             return false;
@@ -436,7 +440,8 @@ static bool store_value(const struct br_setting *row, const char *source, const 
 }
 
 /* Splits |text| at its commas. The pieces live behind the pointers, in the same allocation. */
-static bool split_texts(const char *source, const char *text, struct br_texts *out, struct br_status *st)
+static bool split_texts(const struct br_setting *row, const char *source, const char *text,
+                        struct br_texts *out, struct br_status *st)
 {
     size_t len = strlen(text);
     size_t count = 1;
@@ -458,6 +463,10 @@ static bool split_texts(const char *source, const char *text, struct br_texts *o
         }
         items[i] = piece;
         piece[piece_len] = '\0';
+        if (!check_text(row, source, piece, st)) {
+            free(items);
+            return false;
+        }
         piece += piece_len + 1;
     }
     *out = (struct br_texts){.items = items, .count = count};
@@ -498,7 +507,7 @@ static bool store_flag_texts(struct cursor cursor, const struct br_setting *row,
         return fail_memory(st);
     (void)find_uses(cursor, row, items);
     for (size_t i = 0; i < count; i++) {
-        if (!check_not_empty(source, items[i], st)) {
+        if (!check_text(row, source, items[i], st)) {
             free(items);
             return false;
         }
@@ -540,7 +549,7 @@ static bool read_row(struct cursor cursor, const struct br_setting *row, void *c
                              "%s: required, but not given; give the flag or set %s", flag, variable);
     }
     if (row->kind == BR_SETTING_TEXTS)
-        return split_texts(source, text, field, st);
+        return split_texts(row, source, text, field, st);
     return store_value(row, source, text, field, st);
 }
 

@@ -41,6 +41,8 @@ struct br_setting {
     const char *metavar;        /* what --help shows for the value: "ADDRESS" */
     int64_t min, max;           /* inclusive; DURATION in ms, SIZE in bytes, COUNT */
     const char *const *choices; /* CHOICE: NULL-terminated */
+    /* TEXT, TEXTS: why a value is refused, as the end of a sentence that begins with it; NULL: it is not. NULL: none is. */
+    const char *(*problem)(const char *text);
     bool required;
     const char *help; /* one sentence, units and accepted forms included */
 };

@@ -1,14 +1,17 @@
+#include "base/file.h"
 #include "base/log.h"
 #include "cmd/cmd.h"
 #include "cmd/serve_settings.h"
 #include "serve/drift.h"
 #include "serve/server.h"
+#include "translate/error_table.h"
 #include "translate/named_rules.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 /* How long a second signal may go unnoticed while calls finish. */
@@ -92,15 +95,39 @@ static void log_start(const struct br_serve_settings *settings, const struct br_
         BR_LOG(BR_LOG_INFO, "listening", br_log_text("address", address));
 }
 
+/* The operator's rows of the error table; none where there is no file. */
+static bool read_error_overrides(const char *path, struct br_error_table *out, struct br_status *st)
+{
+    if (path == NULL)
+        return true;
+    struct br_buf text;
+    br_buf_init(&text, BR_ERROR_TABLE_MAX_BYTES);
+    int error = br_file_read(path, &text);
+    bool ok = error == 0 ? br_error_table_parse(text.data, text.len, out, st)
+                         : br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING", "cannot be read: %s",
+                                         strerror(error));
+    br_buf_finish(&text);
+    if (!ok) {
+        br_status_prefix(st, path);
+        br_status_prefix(st, "--error-overrides");
+    }
+    return ok;
+}
+
 /* The settings are good: start, serve, drain. */
 static int serve(const struct br_serve_settings *settings, const sigset_t *ending)
 {
     struct br_status st;
     struct br_contract *contract = NULL;
     struct br_drift_log *drift = NULL;
+    struct br_error_table errors = {0};
     struct br_server *server = NULL;
     int code = BR_EXIT_FAILED;
 
+    if (!read_error_overrides(settings->error_overrides, &errors, &st)) {
+        code = br_cmd_fail(BR_EXIT_USAGE, &st);
+        goto done;
+    }
     if (!br_contract_create(&br_schema_linked, br_named_functions, br_named_functions_count, &contract,
                             &st) ||
         !br_http_curl_global_init(&st)) {
@@ -131,11 +158,14 @@ static int serve(const struct br_serve_settings *settings, const sigset_t *endin
                  .user_agent = user_agent},
         .call = {.rest = {.base_url = settings->upstream.base,
                           .defaults = {.items = &project, .count = settings->project_id != NULL ? 1 : 0}},
+                 .forward = {.metadata = settings->forward_metadata, .headers = settings->return_header},
                  .auth = br_auth_passthrough(),
                  .retries = &retries,
                  .max_attempts = (int)settings->max_attempts,
                  .clock = br_clock_system(),
-                 .drift = br_drift_log_observer(drift),
+                 .errors = &errors,
+                 .strict_drift = settings->upstream_drift == BR_DRIFT_STRICT,
+                 .drift = settings->upstream_drift != BR_DRIFT_IGNORE ? br_drift_log_observer(drift) : NULL,
                  .default_timeout_ms = settings->default_timeout_ms,
                  .max_timeout_ms = settings->max_timeout_ms,
                  .max_response_bytes = settings->max_response_bytes},
@@ -153,6 +183,7 @@ done:
     br_server_destroy(server);
     br_drift_log_destroy(drift);
     br_contract_destroy(contract);
+    br_error_table_finish(&errors);
     if (code == BR_EXIT_OK)
         br_log(BR_LOG_INFO, "stopped", NULL, 0);
     return code;

@@ -2,7 +2,9 @@
 
 #include "base/log.h"
 #include "cmd/address.h"
+#include "serve/forward.h"
 #include "translate/violation.h"
+#include "upstream/http.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -14,11 +16,17 @@ _Static_assert(BR_LOG_ERROR == 0 && BR_LOG_DEBUG == 3, "the choices are the leve
 /* In the order of enum br_http2_choice. */
 static const char *const http2_choices[] = {"auto", "off", NULL};
 
+/* In the order of enum br_drift_mode. */
+static const char *const drift_choices[] = {"ignore", "warn", "strict", NULL};
+
 #define FIELD(field) .offset = offsetof(struct br_serve_settings, field)
 #define SECONDS(count) ((int64_t)(count)*1000)
 #define HOURS(count) SECONDS((count)*3600)
 #define KIB(count) ((int64_t)(count) << 10)
 #define MIB(count) ((int64_t)(count) << 20)
+
+/* Metadata keys that an operator may add. */
+#define MAX_FORWARDED 32
 
 static const struct br_setting rows[] = {
     {.flag = "listen",
@@ -126,6 +134,36 @@ static const struct br_setting rows[] = {
      .metavar = "FILE",
      .help = "PEM file with the certificate authorities that may vouch for the upstream, instead of the "
              "system's."},
+    {.flag = "forward-metadata",
+     .kind = BR_SETTING_TEXTS,
+     FIELD(forward_metadata),
+     .problem = br_forward_name_problem,
+     .metavar = "KEY",
+     .help = "A caller's metadata key that goes upstream as a header, beside traceparent, tracestate and "
+             "x-request-id; "
+             "may be repeated. Credentials are refused."},
+    {.flag = "return-header",
+     .kind = BR_SETTING_TEXTS,
+     FIELD(return_header),
+     .problem = br_forward_name_problem,
+     .metavar = "NAME",
+     .help = "A header of ModelArts' answer that comes back as trailing metadata, beside x-request-id; may "
+             "be repeated."},
+    {.flag = "upstream-drift",
+     .kind = BR_SETTING_CHOICE,
+     FIELD(upstream_drift),
+     .initial = "warn",
+     .metavar = "MODE",
+     .choices = drift_choices,
+     .help = "What to do with keys, literals and error codes of ModelArts that the bridge does not know: "
+             "ignore, warn (log "
+             "each once), strict (and fail the call)."},
+    {.flag = "error-overrides",
+     .kind = BR_SETTING_FILE,
+     FIELD(error_overrides),
+     .metavar = "FILE",
+     .help = "Rows that replace or add to the table of ModelArts' error codes: tab-separated, as in "
+             "bridge/translate/error_codes.tsv."},
     {.flag = "log-level",
      .kind = BR_SETTING_CHOICE,
      FIELD(log_level),
@@ -173,6 +211,14 @@ static bool check_listen(const struct br_texts *listen, struct br_status *st)
     return true;
 }
 
+static bool check_count(const char *flag, const struct br_texts *texts, size_t max_count,
+                        struct br_status *st)
+{
+    return texts->count <= max_count ||
+           br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
+                         "--%s: given %zu times; at most %zu are accepted", flag, texts->count, max_count);
+}
+
 bool br_serve_settings_check(struct br_serve_settings *settings, struct br_status *st)
 {
     if (!check_listen(&settings->listen, st))
@@ -182,6 +228,9 @@ bool br_serve_settings_check(struct br_serve_settings *settings, struct br_statu
                              "--default-timeout (%" PRId64 "ms) is more than --max-timeout (%" PRId64 "ms)",
                              settings->default_timeout_ms, settings->max_timeout_ms);
     if (settings->project_id != NULL && !check_project_id(settings->project_id, st))
+        return false;
+    if (!check_count("forward-metadata", &settings->forward_metadata, MAX_FORWARDED, st) ||
+        !check_count("return-header", &settings->return_header, BR_HTTP_OWN_HEADERS_MAX, st))
         return false;
     return br_upstream_url_read(settings->upstream_url, &settings->upstream, st);
 }

@@ -18,6 +18,12 @@ enum br_http2_choice {
     BR_HTTP2_OFF,
 };
 
+enum br_drift_mode {
+    BR_DRIFT_IGNORE,
+    BR_DRIFT_WARN,   /* logged once each */
+    BR_DRIFT_STRICT, /* and the call fails */
+};
+
 struct br_serve_settings {
     struct br_texts listen;
     const char *upstream_url;        /* as given */
@@ -34,6 +40,10 @@ struct br_serve_settings {
     int64_t max_upstream_connections; /* of one shard */
     int upstream_http2;               /* enum br_http2_choice */
     const char *ca_file;              /* NULL: the system's */
+    struct br_texts forward_metadata;
+    struct br_texts return_header;
+    const char *error_overrides; /* NULL: none */
+    int upstream_drift; /* enum br_drift_mode */
     int log_level;                    /* enum br_log_level */
 };
 

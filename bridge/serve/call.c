@@ -56,12 +56,25 @@ static void add_trailer(struct br_reply *reply, const char *key, const void *val
     reply->trailers[reply->trailer_count++] = (struct br_trailer){.key = key, .value = value, .len = len};
 }
 
+/* Upstream's headers that the operator wants to come back. */
+static void return_headers(struct br_call *call)
+{
+    const struct br_texts *names = &call->config->forward.headers;
+    for (size_t i = 0; call->exchange.answered && i < names->count; i++) {
+        const char *value = br_headers_find(&call->exchange.answer.headers, names->items[i]);
+        if (value != NULL && strlen(value) <= BR_CALL_RETURNED_MAX_BYTES) {
+            add_trailer(&call->reply, names->items[i], value, strlen(value));
+        }
+    }
+}
+
 static void send_reply(struct br_call *call)
 {
     struct br_reply *reply = &call->reply;
     if (call->request_id[0] != '\0') {
         add_trailer(reply, "x-request-id", call->request_id, strlen(call->request_id));
     }
+    return_headers(call);
     if (call->attempt_count > 1) {
         int len = snprintf(call->attempts_text, sizeof call->attempts_text, "%d", call->attempt_count);
         add_trailer(reply, "modelarts-bridge-attempts", call->attempts_text, (size_t)len);
@@ -217,6 +230,8 @@ static void send_request(struct br_call *call, const struct br_headers *headers)
     exchange->headers = *headers;
     exchange->body = call->rest.body;
     exchange->body_len = call->rest.body_len;
+    exchange->keep = call->config->forward.headers.items;
+    exchange->keep_count = call->config->forward.headers.count;
     exchange->deadline_ms = call->deadline_ms;
     exchange->max_body_bytes = call->config->max_response_bytes;
     call->attempt_count++;
@@ -319,8 +334,8 @@ void br_call_start(struct br_call *call, const struct br_call_request *request)
     struct br_status st;
     if (!br_rest_request_build(call->method, &call->config->rest, request->bytes, request->len,
                                &call->violations, &call->warnings, &call->rest, &st) ||
-        !br_forward_metadata(request->metadata, request->metadata_count, &call->arena, &call->metadata,
-                             &st)) {
+        !br_forward_metadata(&call->config->forward, request->metadata, request->metadata_count, &call->arena,
+                             &call->metadata, &st)) {
         reply_status(call, &st);
         return;
     }
@@ -334,12 +349,41 @@ void br_call_refuse(struct br_call *call, const struct br_status *st)
     reply_status(call, st);
 }
 
+/* Counts what an answer has beyond the schema, and passes it on. */
+struct drift_counter {
+    struct br_drift_observer observer; /* first */
+    struct br_drift_observer *next;    /* NULL: nobody asks */
+    size_t count;
+};
+
+static void count_drift(struct br_drift_observer *self, enum br_drift drift, const char *where,
+                        const char *what)
+{
+    struct drift_counter *counter = (struct drift_counter *)self;
+    counter->count++;
+    if (counter->next != NULL) {
+        counter->next->seen(counter->next, drift, where, what);
+    }
+}
+
 static void reply_ok(struct br_call *call)
 {
     const struct br_http_answer *answer = &call->exchange.answer;
+    struct drift_counter drift = {.observer.seen = count_drift, .next = call->config->drift};
     struct br_status st;
-    if (!br_rest_response_read(call->method, answer->body, answer->body_len, &call->arena,
-                               call->config->drift, &call->reply.bytes, &call->reply.len, &st)) {
+    if (!br_rest_response_read(call->method, answer->body, answer->body_len, &call->arena, &drift.observer,
+                               &call->reply.bytes, &call->reply.len, &st)) {
+        reply_status(call, &st);
+        return;
+    }
+    if (drift.count > 0 && call->config->strict_drift) {
+        free(call->reply.bytes);
+        call->reply.bytes = NULL;
+        (void)br_status_set(
+            &st, BR_INTERNAL, "UPSTREAM_DRIFT",
+            "the request was executed, but its answer has %zu keys or literals that the schema does "
+            "not have (--upstream-drift=strict)",
+            drift.count);
         reply_status(call, &st);
         return;
     }
@@ -351,7 +395,7 @@ static void read_failure(struct br_call *call, struct br_error *error)
 {
     const struct br_http_exchange *exchange = &call->exchange;
     if (exchange->answered) {
-        br_error_from_answer(&exchange->answer, call->method,
+        br_error_from_answer(&exchange->answer, call->method, call->config->errors,
                              call->config->clock->unix_s(call->config->clock), &call->arena, error);
     } else {
         br_error_from_transport(exchange->failure, exchange->failure_name,
@@ -426,7 +470,7 @@ void br_call_resume(struct br_call *call)
     case BR_CALL_RECEIVED:
     case BR_CALL_REPLYING:
     case BR_CALL_DONE:
-        assert(!"nothing is waited for in this state");
+        assert(false); /* nothing is waited for in these */
     }
 }
 

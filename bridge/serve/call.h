@@ -35,8 +35,11 @@ enum br_call_state {
     BR_CALL_DONE,
 };
 
-/* Trailing metadata of a reply: the details, upstream's request id, the number of attempts, the warnings. */
-#define BR_CALL_TRAILERS_MAX (3 + BR_WARNINGS_MAX)
+/* Trailing metadata of a reply: details, upstream's request id, number of attempts, warnings, the operator's choice. */
+#define BR_CALL_TRAILERS_MAX (3 + BR_WARNINGS_MAX + BR_HTTP_OWN_HEADERS_MAX)
+
+/* Bytes of an upstream header that comes back by the operator's choice; a longer one does not. */
+#define BR_CALL_RETURNED_MAX_BYTES 256
 
 struct br_trailer {
     const char *key; /* process lifetime; a "-bin" key has a binary value */
@@ -70,14 +73,17 @@ struct br_call_host {
 /* What all calls of a shard share; constant while they live. */
 struct br_call_config {
     struct br_rest_config rest;
+    struct br_forward forward;
     struct br_auth *auth;
     struct br_http *http;
     struct br_retry_budget *retries; /* the process's */
     int max_attempts;                /* 1: no retries */
     const struct br_clock *clock;
-    struct br_drift_observer *drift; /* NULL: nobody asks */
-    int64_t default_timeout_ms;      /* for a caller without a deadline */
-    int64_t max_timeout_ms;          /* ceiling on any call */
+    bool strict_drift;                   /* an answer beyond the schema fails the call */
+    struct br_drift_observer *drift;     /* NULL: nobody asks */
+    const struct br_error_table *errors; /* the operator's rows; NULL: the compiled ones alone */
+    int64_t default_timeout_ms;          /* for a caller without a deadline */
+    int64_t max_timeout_ms;              /* ceiling on any call */
     size_t max_response_bytes;
 };
 

@@ -7,13 +7,86 @@
 static const char *const allowed_keys[] = {BR_AUTH_TOKEN_KEY, "traceparent", "tracestate", "x-request-id"};
 #define ALLOWED_COUNT (sizeof allowed_keys / sizeof allowed_keys[0])
 
-/* The allowed key that |entry| has; NULL: none. */
-static const char *allowed_key(const struct br_metadatum *entry)
+/*
+ * What no list may hold: credentials, what the bridge or its HTTP client sets itself, and what is about one connection.
+ * Source: bridge_conventions.md section 6; RFC 9110 section 7.6.1.
+ */
+static const char *const forbidden_names[] = {
+    BR_AUTH_TOKEN_KEY,
+    "authorization",
+    "proxy-authorization",
+    "proxy-authenticate",
+    "www-authenticate",
+    "cookie",
+    "set-cookie",
+    "x-subject-token",
+    "x-security-token",
+    "x-sdk-date",
+    "x-project-id",
+    "host",
+    "accept",
+    "accept-encoding",
+    "content-type",
+    "content-length",
+    "content-encoding",
+    "transfer-encoding",
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
+    "user-agent",
+    "x-request-id",
+    "traceparent",
+    "tracestate",
+    "retry-after",
+    "modelarts-bridge-warning",
+    "modelarts-bridge-attempts",
+};
+
+static bool is_listed(const char *const *names, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(names[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *br_forward_name_problem(const char *name)
+{
+    size_t len = strlen(name);
+    if (len == 0 || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") != len) {
+        return "is no metadata key: give lower-case letters, digits, '-', '_' and '.'";
+    }
+    if ((len > 4 && strcmp(name + len - 4, "-bin") == 0) || strncmp(name, "grpc-", 5) == 0) {
+        return "is a key of gRPC's own: those ending in -bin or beginning with grpc- are not forwarded";
+    }
+    if (is_listed(forbidden_names, sizeof forbidden_names / sizeof forbidden_names[0], name)) {
+        return "may not be added: it carries a credential, is set by the bridge, or is forwarded already";
+    }
+    return NULL;
+}
+
+static bool is_key(const struct br_metadatum *entry, const char *key)
+{
+    return entry->key_len == strlen(key) && memcmp(entry->key, key, entry->key_len) == 0;
+}
+
+/* The key of |entry| as the lists have it; NULL: it is on none. */
+static const char *allowed_key(const struct br_forward *forward, const struct br_metadatum *entry)
 {
     for (size_t i = 0; i < ALLOWED_COUNT; i++) {
-        if (entry->key_len == strlen(allowed_keys[i]) &&
-            memcmp(entry->key, allowed_keys[i], entry->key_len) == 0) {
+        if (is_key(entry, allowed_keys[i])) {
             return allowed_keys[i];
+        }
+    }
+    for (size_t i = 0; i < forward->metadata.count; i++) {
+        if (is_key(entry, forward->metadata.items[i])) {
+            return forward->metadata.items[i];
         }
     }
     return NULL;
@@ -29,16 +102,17 @@ static bool is_printable(const char *text, size_t len)
     return true;
 }
 
-bool br_forward_metadata(const struct br_metadatum *metadata, size_t count, struct br_arena *arena,
-                         struct br_headers *out, struct br_status *st)
+bool br_forward_metadata(const struct br_forward *forward, const struct br_metadatum *metadata, size_t count,
+                         struct br_arena *arena, struct br_headers *out, struct br_status *st)
 {
-    struct br_headers kept = {.items = br_arena_alloc(arena, ALLOWED_COUNT * sizeof *kept.items)};
+    size_t capacity = ALLOWED_COUNT + forward->metadata.count;
+    struct br_headers kept = {.items = br_arena_alloc(arena, capacity * sizeof *kept.items)};
     if (kept.items == NULL) {
         return br_arena_fail(arena, st);
     }
     for (size_t i = 0; i < count; i++) {
         const struct br_metadatum *entry = &metadata[i];
-        const char *key = allowed_key(entry);
+        const char *key = allowed_key(forward, entry);
         if (key == NULL || br_headers_find(&kept, key) != NULL) {
             continue;
         }

@@ -12,8 +12,8 @@
 /* Bytes kept free for the trailers that are not about the error: grpc-status, ids, names. */
 #define OTHER_TRAILERS_BYTES 512
 
-/* BadRequest, RequestInfo, RetryInfo and ErrorInfo. */
-#define DETAILS_MAX 4
+/* ErrorInfo, BadRequest, the one of the row, RequestInfo and RetryInfo. */
+#define DETAILS_MAX 5
 
 /* A code with its message fits whatever the message is, so that there is always something left to send. */
 _Static_assert(3 * BR_STATUS_MSG_CAP + 4 * (BR_STATUS_MSG_CAP + 32) / 3 + OTHER_TRAILERS_BYTES <
@@ -35,6 +35,7 @@ void br_error_add_metadata(struct br_error *error, const char *key, const char *
 /* How much of an error is carried. */
 struct selection {
     size_t violation_count;
+    enum br_error_detail detail;
     bool request_info;
     bool retry_info;
     size_t metadata_count;
@@ -46,6 +47,8 @@ static bool drop_next(struct selection *selection)
 {
     if (selection->violation_count > 0)
         selection->violation_count--;
+    else if (selection->detail != BR_DETAIL_NONE)
+        selection->detail = BR_DETAIL_NONE;
     else if (selection->request_info)
         selection->request_info = false;
     else if (selection->retry_info)
@@ -64,6 +67,13 @@ struct tree {
     Google__Rpc__BadRequest__FieldViolation violations[BR_VIOLATIONS_MAX];
     Google__Rpc__BadRequest__FieldViolation *violation_list[BR_VIOLATIONS_MAX];
     Google__Rpc__BadRequest bad_request;
+    Google__Rpc__QuotaFailure__Violation quota;
+    Google__Rpc__QuotaFailure__Violation *quota_list[1];
+    Google__Rpc__QuotaFailure quota_failure;
+    Google__Rpc__PreconditionFailure__Violation precondition;
+    Google__Rpc__PreconditionFailure__Violation *precondition_list[1];
+    Google__Rpc__PreconditionFailure precondition_failure;
+    Google__Rpc__ResourceInfo resource_info;
     Google__Rpc__RequestInfo request_info;
     Google__Protobuf__Duration retry_delay;
     Google__Rpc__RetryInfo retry_info;
@@ -128,12 +138,35 @@ static void fill_retry_info(int64_t retry_after_ms, struct tree *tree)
     tree->retry_info.retry_delay = &tree->retry_delay;
 }
 
+/* All three kinds; the selection says which of them counts. */
+static void fill_row_detail(const struct br_error *error, struct br_arena *arena, struct tree *tree)
+{
+    google__rpc__quota_failure__violation__init(&tree->quota);
+    tree->quota.description = utf8_text(arena, error->st.msg);
+    tree->quota_list[0] = &tree->quota;
+    google__rpc__quota_failure__init(&tree->quota_failure);
+    tree->quota_failure.n_violations = 1;
+    tree->quota_failure.violations = tree->quota_list;
+
+    google__rpc__precondition_failure__violation__init(&tree->precondition);
+    tree->precondition.type = utf8_text(arena, error->st.reason);
+    tree->precondition.description = tree->quota.description;
+    tree->precondition_list[0] = &tree->precondition;
+    google__rpc__precondition_failure__init(&tree->precondition_failure);
+    tree->precondition_failure.n_violations = 1;
+    tree->precondition_failure.violations = tree->precondition_list;
+
+    google__rpc__resource_info__init(&tree->resource_info);
+    tree->resource_info.resource_type = utf8_text(arena, error->resource_type);
+}
+
 static void fill_tree(const struct br_error *error, struct br_arena *arena, struct tree *tree)
 {
     google__rpc__bad_request__init(&tree->bad_request);
     tree->bad_request.field_violations = tree->violation_list;
     if (error->violations != NULL)
         fill_violations(error->violations, arena, tree);
+    fill_row_detail(error, arena, tree);
 
     google__rpc__request_info__init(&tree->request_info);
     if (error->request_id != NULL)
@@ -162,6 +195,24 @@ static void add_detail(struct tree *tree, const char *type_url, const ProtobufCM
     tree->any_list[index] = any;
 }
 
+static void add_row_detail(struct tree *tree, enum br_error_detail detail)
+{
+    switch (detail) {
+    case BR_DETAIL_NONE:
+        return;
+    case BR_DETAIL_QUOTA:
+        add_detail(tree, "type.googleapis.com/google.rpc.QuotaFailure", &tree->quota_failure.base);
+        return;
+    case BR_DETAIL_PRECONDITION:
+        add_detail(tree, "type.googleapis.com/google.rpc.PreconditionFailure",
+                   &tree->precondition_failure.base);
+        return;
+    case BR_DETAIL_RESOURCE:
+        add_detail(tree, "type.googleapis.com/google.rpc.ResourceInfo", &tree->resource_info.base);
+        return;
+    }
+}
+
 static void apply_selection(const struct selection *selection, struct tree *tree)
 {
     tree->bad_request.n_field_violations = selection->violation_count;
@@ -171,6 +222,7 @@ static void apply_selection(const struct selection *selection, struct tree *tree
         add_detail(tree, "type.googleapis.com/google.rpc.ErrorInfo", &tree->error_info.base);
     if (selection->violation_count > 0)
         add_detail(tree, "type.googleapis.com/google.rpc.BadRequest", &tree->bad_request.base);
+    add_row_detail(tree, selection->detail);
     if (selection->request_info)
         add_detail(tree, "type.googleapis.com/google.rpc.RequestInfo", &tree->request_info.base);
     if (selection->retry_info)
@@ -214,6 +266,7 @@ bool br_error_encode(const struct br_error *error, struct br_arena *arena, uint8
 
     struct selection selection = {
         .violation_count = error->violations != NULL ? error->violations->count : 0,
+        .detail = error->detail,
         .request_info = error->request_id != NULL,
         .retry_info = error->retry_after_ms >= 0,
         .metadata_count = error->metadata_count,

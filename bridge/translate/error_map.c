@@ -8,7 +8,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -84,36 +83,22 @@ static enum br_code without_invitation(enum br_code code, bool maybe_executed, c
     return code == BR_UNAVAILABLE && maybe_executed && !is_repeatable(method) ? BR_UNKNOWN : code;
 }
 
-static int compare_rows(const void *left, const void *right)
-{
-    const struct br_error_row *a = left;
-    const struct br_error_row *b = right;
-    return a->http != b->http ? (a->http < b->http ? -1 : 1) : strcmp(a->vendor_code, b->vendor_code);
-}
-
-static const struct br_error_row *find_row(int http, const char *code)
-{
-    char key[BR_VENDOR_CODE_CAP];
-    br_vendor_code_key(code, key);
-    const struct br_error_row wanted = {.http = http, .vendor_code = key};
-    return bsearch(&wanted, br_error_table, br_error_table_count, sizeof wanted, compare_rows);
-}
-
 static bool is_redirect(const struct br_http_answer *answer)
 {
     return answer->status >= 300 && answer->status <= 399;
 }
 
-/* Sets code, reason and domain; the message comes later. */
+/* Sets code, reason, domain and the detail of the row; the message comes later. */
 static void classify(const struct br_http_answer *answer, const struct br_vendor_body *body,
-                     const struct br_method *method, struct br_arena *arena, struct br_error *error)
+                     const struct br_method *method, const struct br_error_table *table,
+                     struct br_arena *arena, struct br_error *error)
 {
     const struct br_error_row *row = NULL;
     char derived[BR_REASON_CAP];
     const char *vendor_reason = NULL;
 
     if (!is_redirect(answer) && body->code[0] != '\0') {
-        row = find_row(answer->status, body->code);
+        row = br_error_table_find(table, answer->status, body->code);
         if (row != NULL)
             vendor_reason = row->reason;
         else if (br_vendor_code_reason(body->code, derived))
@@ -122,6 +107,10 @@ static void classify(const struct br_http_answer *answer, const struct br_vendor
 
     enum br_code code = row != NULL ? row->code : code_of_http(answer->status);
     error->st.code = without_invitation(code, may_have_been_executed(answer->status), method);
+    if (row != NULL) {
+        error->detail = row->detail;
+        error->resource_type = row->resource_type;
+    }
     if (vendor_reason != NULL) {
         error->st.reason = vendor_reason;
         error->domain = BR_DOMAIN_MODELARTS;
@@ -170,11 +159,6 @@ static void set_message(struct br_error *error, const char *format, ...)
     blank_controls(error->st.msg);
 }
 
-static bool is_too_long(const struct br_http_answer *answer)
-{
-    return answer->body_cut || answer->body_len > BR_VENDOR_BODY_MAX_BYTES;
-}
-
 /* The length of the body without the white space at its end. */
 static size_t trimmed_len(const struct br_http_answer *answer)
 {
@@ -198,7 +182,7 @@ static void describe_answer(const struct br_http_answer *answer, const struct br
         set_message(error, "ModelArts answered HTTP %d with JSON that holds no message", http);
     else if (trimmed_len(answer) == 0)
         set_message(error, "ModelArts answered HTTP %d without a body", http);
-    else if (is_too_long(answer))
+    else if (answer->body_cut)
         set_message(error, "ModelArts answered HTTP %d with a body that is too long to be read", http);
     else if (strcmp(media_type, "text/plain") == 0 && answer->body_len <= QUOTED_BODY_MAX_BYTES)
         set_message(error, "ModelArts answered HTTP %d: %.*s", http, (int)trimmed_len(answer), answer->body);
@@ -216,7 +200,7 @@ static void add_answer_metadata(const struct br_http_answer *answer, const struc
         br_error_add_metadata(error, "error_code", br_arena_strndup(arena, body->code, strlen(body->code)));
     if (!body->is_json && answer->body_len > 0 && media_type[0] != '\0')
         br_error_add_metadata(error, "content_type", br_arena_strndup(arena, media_type, strlen(media_type)));
-    if (is_too_long(answer))
+    if (answer->body_cut)
         br_error_add_metadata(error, "body_cut", "true");
 }
 
@@ -230,16 +214,18 @@ static void set_request_id(const struct br_http_answer *answer, struct br_vendor
         error->request_id = br_arena_strndup(arena, body->request_id, strlen(body->request_id));
 }
 
-void br_error_from_answer(const struct br_http_answer *answer, const struct br_method *method, int64_t now_s,
-                          struct br_arena *arena, struct br_error *error)
+void br_error_from_answer(const struct br_http_answer *answer, const struct br_method *method,
+                          const struct br_error_table *table, int64_t now_s, struct br_arena *arena,
+                          struct br_error *error)
 {
     struct br_vendor_body body;
-    br_vendor_body_read(answer->body, answer->body_len, &body);
+    /* What is left of a cut body could be JSON by chance, and say something else than the whole. */
+    br_vendor_body_read(answer->body, answer->body_cut ? 0 : answer->body_len, &body);
     char media_type[MEDIA_TYPE_CAP];
     read_media_type(answer, media_type);
 
     br_error_init(error);
-    classify(answer, &body, method, arena, error);
+    classify(answer, &body, method, table, arena, error);
     if (body.message[0] != '\0' && !is_redirect(answer))
         set_message(error, "%s", body.message);
     else

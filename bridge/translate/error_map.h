@@ -2,7 +2,8 @@
  * What upstream answered, or how it failed, -> the error that the caller gets. The only code that turns HTTP
  * into gRPC.
  *
- * Order: the vendor's (HTTP status, error code) in the table -> the HTTP status -> the shape of the body.
+ * Order: the vendor's (HTTP status, error code) in the table, an operator's rows first -> the HTTP status -> the
+ * shape of the body. A body that was cut is not read: the HTTP status decides.
  *
  * Pure. Threads: any.
  * Source: bridge_conventions.md sections 1 to 3; wire_facts.md sections 1 to 3; translate/error_codes.tsv.
@@ -12,6 +13,7 @@
 
 #include "contract/contract.h"
 #include "translate/error.h"
+#include "translate/error_table.h"
 
 /* An HTTP answer; all borrowed. */
 struct br_http_answer {
@@ -39,11 +41,13 @@ enum br_transport_failure {
 
 /*
  * Fills |error| from an answer that is not 2xx.
+ * |table|  kept by |error|, whose reason may point into it; NULL: the compiled rows alone.
  * |now_s|  seconds since 1970, for a Retry-After that is a date.
  * |arena|  receives the texts; when it is exhausted the code is still right and the details are fewer.
  */
-void br_error_from_answer(const struct br_http_answer *answer, const struct br_method *method, int64_t now_s,
-                          struct br_arena *arena, struct br_error *error);
+void br_error_from_answer(const struct br_http_answer *answer, const struct br_method *method,
+                          const struct br_error_table *table, int64_t now_s, struct br_arena *arena,
+                          struct br_error *error);
 
 /*
  * Fills |error| from a transfer that gave no answer.
@@ -60,17 +64,5 @@ void br_error_from_status(const struct br_status *st, const struct br_violations
 /* The Retry-After value |text| (seconds, or an HTTP date) as milliseconds from |now_s|, 0..3600000; -1:
  * neither. */
 int64_t br_retry_after_ms(const char *text, int64_t now_s);
-
-/* One row of the vendor table. */
-struct br_error_row {
-    int http;
-    const char *vendor_code; /* "ModelArts.3502"; the gateway's APIGW. is looked up as APIG. */
-    enum br_code code;
-    const char *reason;
-};
-
-/* The compiled vendor table, sorted by (http, vendor_code); generated from translate/error_codes.tsv. */
-extern const struct br_error_row br_error_table[];
-extern const size_t br_error_table_count;
 
 #endif

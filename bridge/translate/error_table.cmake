@@ -2,10 +2,11 @@
 #
 # Include it before the target that uses it. It sets BRIDGE_ERROR_TABLE_C, a generated source file for that target,
 # and makes the tool error-table. Needs the target br_base.
-add_executable(error-table ${PROJECT_SOURCE_DIR}/gen/error_table.c ${CMAKE_CURRENT_LIST_DIR}/vendor_code.c)
+add_executable(error-table ${PROJECT_SOURCE_DIR}/gen/error_table.c ${CMAKE_CURRENT_LIST_DIR}/error_row.c
+               ${CMAKE_CURRENT_LIST_DIR}/vendor_code.c)
 target_link_libraries(error-table PRIVATE br_base)
 
-set(BRIDGE_ERROR_TABLE_C ${CMAKE_CURRENT_BINARY_DIR}/error_table.c)
+set(BRIDGE_ERROR_TABLE_C ${CMAKE_CURRENT_BINARY_DIR}/error_codes.c)
 add_custom_command(
   OUTPUT ${BRIDGE_ERROR_TABLE_C}
   COMMAND error-table ${CMAKE_CURRENT_LIST_DIR}/error_codes.tsv ${BRIDGE_ERROR_TABLE_C}

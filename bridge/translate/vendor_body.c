@@ -144,7 +144,7 @@ void br_vendor_body_read(const char *body, size_t len, struct br_vendor_body *ou
     out->code[0] = '\0';
     out->message[0] = '\0';
     out->request_id[0] = '\0';
-    if (len == 0 || len > BR_VENDOR_BODY_MAX_BYTES)
+    if (len == 0)
         return;
 
     const struct br_json_reader reader = {.code = BR_INTERNAL, .reason = "UPSTREAM_MALFORMED_RESPONSE"};

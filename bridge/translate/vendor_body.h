@@ -11,22 +11,20 @@
 
 #include "translate/vendor_code.h"
 
-/* Bytes of a body that is parsed; known error bodies stay below 1 KiB. A longer one is taken as not JSON. */
-#define BR_VENDOR_BODY_MAX_BYTES 65536
-
 /* Bytes of a request id, the NUL included; ModelArts sends 32 hexadecimal digits. */
 #define BR_REQUEST_ID_CAP 129
 
 /* Each text is "" where the body has none, and cut between characters where it is too long. */
 struct br_vendor_body {
-    bool is_json;                       /* one JSON value, and not too long */
+    bool is_json;                       /* one JSON value */
     char code[BR_VENDOR_CODE_CAP];      /* as sent; a number as its digits */
     char message[BR_STATUS_MSG_CAP];    /* UTF-8; may hold control characters */
     char request_id[BR_REQUEST_ID_CAP]; /* printable ASCII */
 };
 
 /*
- * Fills |out| from any bytes whatever.
+ * Fills |out| from any bytes whatever, in time and memory that grow with |len|: whoever collected the body has
+ * bounded it. Known error bodies stay below 1 KiB, but their texts have no limit.
  * |body| borrowed; may be NULL when |len| is 0.
  * An object counts when it has error_code, errorCode or code, tried in this order, and an outer object before
  * the ones in it. A code is a string, or a whole number that is not negative. Without memory |out| is empty.

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define HTTP_STATUS_DIGITS 3
+
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -35,9 +37,11 @@ bool br_vendor_code_reason(const char *code, char reason[BR_REASON_CAP])
     char key[BR_VENDOR_CODE_CAP];
     br_vendor_code_key(code, key);
 
-    bool bare_number = strspn(key, "0123456789") == strlen(key);
-    char text[sizeof "IAM_" - 1 + BR_VENDOR_CODE_CAP];
-    (void)snprintf(text, sizeof text, "%s%s", bare_number ? "IAM_" : "", key);
+    const char *prefix = "";
+    if (strspn(key, "0123456789") == strlen(key))
+        prefix = strlen(key) <= HTTP_STATUS_DIGITS ? "IAM_" : "IAM_LEGACY_";
+    char text[sizeof "IAM_LEGACY_" - 1 + BR_VENDOR_CODE_CAP];
+    (void)snprintf(text, sizeof text, "%s%s", prefix, key);
 
     size_t len = strlen(text);
     if (len > BR_REASON_CAP - 1)

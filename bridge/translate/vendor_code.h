@@ -23,9 +23,13 @@
 void br_vendor_code_key(const char *code, char key[BR_VENDOR_CODE_CAP]);
 
 /*
- * Derives ErrorInfo.reason from |code|: "ModelArts.3502" gives MODELARTS_3502, "APIGW.0308" APIG_0308, and a
- * bare number, which only IAM uses, IAM_401. |code|   shorter than BR_VENDOR_CODE_CAP. |reason| written on
- * success only: [A-Z][A-Z0-9_]+[A-Z0-9]. Returns false when |code| gives no such reason.
+ * Derives ErrorInfo.reason from |code|: "ModelArts.3502" gives MODELARTS_3502, "APIGW.0308" APIG_0308.
+ * Only IAM uses bare numbers. One of up to three digits repeats the HTTP status: "401" gives IAM_401. A longer
+ * one is of IAM's old codes, which mean other things than the same digits after "IAM.": "1103" gives
+ * IAM_LEGACY_1103, "IAM.1103" gives IAM_1103.
+ * |code|   shorter than BR_VENDOR_CODE_CAP.
+ * |reason| written on success only: [A-Z][A-Z0-9_]+[A-Z0-9], cut where it is too long.
+ * Returns false when |code| gives no such reason.
  */
 bool br_vendor_code_reason(const char *code, char reason[BR_REASON_CAP]) BR_MUST_CHECK;
 

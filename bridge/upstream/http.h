@@ -12,8 +12,9 @@
 #include "base/header.h"
 #include "translate/error_map.h"
 
-/* Response headers that are kept: content-type, retry-after, x-request-id, x-subject-token. */
-#define BR_HTTP_KEPT_HEADERS_MAX 8
+/* Response headers that are kept: content-type, retry-after, x-request-id, x-subject-token, and the owner's choice. */
+#define BR_HTTP_OWN_HEADERS_MAX 8
+#define BR_HTTP_KEPT_HEADERS_MAX (4 + BR_HTTP_OWN_HEADERS_MAX)
 
 struct br_http_exchange;
 
@@ -27,6 +28,9 @@ struct br_http_exchange {
     struct br_headers headers; /* sent as they are; Content-Length and Host are the client's */
     const char *body;          /* NULL: none */
     size_t body_len;
+    const char *const
+        *keep; /* further response headers to keep, lower case, BR_HTTP_OWN_HEADERS_MAX at the most */
+    size_t keep_count;
     int64_t deadline_ms;   /* by the monotonic clock; the transfer is aborted then */
     size_t max_body_bytes; /* ceiling on the answer's body */
     br_http_done_fn done;

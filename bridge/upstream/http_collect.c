@@ -8,7 +8,8 @@ static const char *const kept_names[] = {"content-type", "retry-after", "x-reque
 
 #define KEPT_COUNT (sizeof kept_names / sizeof kept_names[0])
 
-_Static_assert(KEPT_COUNT <= BR_HTTP_KEPT_HEADERS_MAX, "each name is kept at most once");
+_Static_assert(KEPT_COUNT + BR_HTTP_OWN_HEADERS_MAX <= BR_HTTP_KEPT_HEADERS_MAX,
+               "each name is kept at most once");
 
 static void forget_headers(struct br_http_exchange *exchange)
 {
@@ -40,14 +41,23 @@ static int parse_status(const char *line, size_t len)
     return status;
 }
 
-/* The name in |kept_names| that equals the |len| bytes of |name|, if it was not met before; else NULL. */
-static const char *find_wanted(const struct br_http_exchange *exchange, const char *name, size_t len)
+/* The name among |names| that equals the |len| bytes of |name|; NULL: none. */
+static const char *find_name(const char *const *names, size_t count, const char *name, size_t len)
 {
-    for (size_t i = 0; i < KEPT_COUNT; i++) {
-        if (strlen(kept_names[i]) == len && strncasecmp(kept_names[i], name, len) == 0)
-            return br_headers_find(&exchange->answer.headers, kept_names[i]) == NULL ? kept_names[i] : NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (strlen(names[i]) == len && strncasecmp(names[i], name, len) == 0)
+            return names[i];
     }
     return NULL;
+}
+
+/* The name to keep that equals the |len| bytes of |name|, if it was not met before; else NULL. */
+static const char *find_wanted(const struct br_http_exchange *exchange, const char *name, size_t len)
+{
+    const char *wanted = find_name(kept_names, KEPT_COUNT, name, len);
+    if (wanted == NULL)
+        wanted = find_name(exchange->keep, exchange->keep_count, name, len);
+    return wanted != NULL && br_headers_find(&exchange->answer.headers, wanted) == NULL ? wanted : NULL;
 }
 
 static bool is_printable(const char *text, size_t len)

@@ -28,6 +28,9 @@ struct decoded {
     Google__Rpc__BadRequest *bad_request;
     Google__Rpc__RequestInfo *request_info;
     Google__Rpc__RetryInfo *retry_info;
+    Google__Rpc__QuotaFailure *quota_failure;
+    Google__Rpc__PreconditionFailure *precondition_failure;
+    Google__Rpc__ResourceInfo *resource_info;
 };
 
 static ProtobufCMessage *unpack(const ProtobufCMessageDescriptor *descriptor,
@@ -53,6 +56,16 @@ static void decode_details(struct decoded *out)
         } else if (strcmp(name, "google.rpc.RequestInfo") == 0) {
             assert_null(out->request_info);
             out->request_info = (void *)unpack(&google__rpc__request_info__descriptor, &any->value);
+        } else if (strcmp(name, "google.rpc.QuotaFailure") == 0) {
+            assert_null(out->quota_failure);
+            out->quota_failure = (void *)unpack(&google__rpc__quota_failure__descriptor, &any->value);
+        } else if (strcmp(name, "google.rpc.PreconditionFailure") == 0) {
+            assert_null(out->precondition_failure);
+            out->precondition_failure =
+                (void *)unpack(&google__rpc__precondition_failure__descriptor, &any->value);
+        } else if (strcmp(name, "google.rpc.ResourceInfo") == 0) {
+            assert_null(out->resource_info);
+            out->resource_info = (void *)unpack(&google__rpc__resource_info__descriptor, &any->value);
         } else {
             assert_string_equal(name, "google.rpc.RetryInfo");
             assert_null(out->retry_info);
@@ -113,6 +126,9 @@ static void decoded_finish(struct decoded *decoded)
     free_message(decoded->bad_request);
     free_message(decoded->request_info);
     free_message(decoded->retry_info);
+    free_message(decoded->quota_failure);
+    free_message(decoded->precondition_failure);
+    free_message(decoded->resource_info);
 }
 
 static struct br_error make_error(void)
@@ -149,6 +165,8 @@ static void test_error_init_is_ok_without_details(void **state)
     assert_null(error.violations);
     assert_null(error.request_id);
     assert_int_equal(error.retry_after_ms, -1);
+    assert_int_equal(error.detail, BR_DETAIL_NONE);
+    assert_null(error.resource_type);
 }
 
 static void test_error_add_metadata_full_table_ignores_more(void **state)
@@ -221,6 +239,37 @@ static void test_error_encode_what_is_not_set_is_left_out(void **state)
     decoded = encode(&error);
     assert_int_equal(decoded.status->n_details, 2);
     assert_int_equal(decoded.retry_info->retry_delay->seconds, 0);
+    decoded_finish(&decoded);
+}
+
+static void test_error_encode_detail_of_the_row_reads_back(void **state)
+{
+    (void)state;
+    struct br_error error = make_error();
+    error.detail = BR_DETAIL_RESOURCE;
+    error.resource_type = "modelarts.Service";
+    struct decoded decoded = encode(&error);
+    assert_int_equal(decoded.status->n_details, 2);
+    assert_string_equal(decoded.resource_info->resource_type, "modelarts.Service");
+    assert_null(decoded.resource_info->resource_name);
+    decoded_finish(&decoded);
+
+    error.detail = BR_DETAIL_QUOTA;
+    decoded = encode(&error);
+    assert_int_equal(decoded.status->n_details, 2);
+    assert_int_equal(decoded.quota_failure->n_violations, 1);
+    assert_null(decoded.quota_failure->violations[0]->subject);
+    assert_string_equal(decoded.quota_failure->violations[0]->description, "Service x does not exist.");
+    decoded_finish(&decoded);
+
+    error.detail = BR_DETAIL_PRECONDITION;
+    decoded = encode(&error);
+    assert_int_equal(decoded.status->n_details, 2);
+    assert_int_equal(decoded.precondition_failure->n_violations, 1);
+    assert_string_equal(decoded.precondition_failure->violations[0]->type, "MODELARTS_3502");
+    assert_null(decoded.precondition_failure->violations[0]->subject);
+    assert_string_equal(decoded.precondition_failure->violations[0]->description,
+                        "Service x does not exist.");
     decoded_finish(&decoded);
 }
 
@@ -310,10 +359,33 @@ static void test_error_encode_drops_in_the_fixed_order(void **state)
     error.retry_after_ms = 1000;
     br_error_add_metadata(&error, "small", "1");
 
-    error.request_id = huge;
+    error.request_id = "r";
+    error.detail = BR_DETAIL_RESOURCE;
+    error.resource_type = huge;
     struct decoded decoded = encode(&error);
     assert_true(decoded.cut);
     assert_null(decoded.bad_request);
+    assert_null(decoded.resource_info);
+    assert_non_null(decoded.request_info);
+    decoded_finish(&decoded);
+
+    /* A longer list alone costs violations, not the detail. */
+    char *long_text = repeat("v", 6000);
+    violations.items[0].description = long_text;
+    error.resource_type = "modelarts.Service";
+    decoded = encode(&error);
+    assert_true(decoded.cut);
+    assert_null(decoded.bad_request);
+    assert_non_null(decoded.resource_info);
+    decoded_finish(&decoded);
+    violations.items[0].description = "text";
+    free(long_text);
+
+    error.request_id = huge;
+    decoded = encode(&error);
+    assert_true(decoded.cut);
+    assert_null(decoded.bad_request);
+    assert_null(decoded.resource_info);
     assert_null(decoded.request_info);
     assert_non_null(decoded.retry_info);
     assert_int_equal(decoded.error_info->n_metadata, 1);
@@ -357,6 +429,25 @@ static void test_error_encode_longest_chinese_message_keeps_error_info(void **st
     assert_string_equal(decoded.status->message, error.st.msg);
     assert_string_equal(decoded.error_info->reason, "VALIDATION_FAILED");
     assert_int_equal(decoded.error_info->n_metadata, 1);
+    decoded_finish(&decoded);
+    free(text);
+}
+
+static void test_error_encode_longest_chinese_message_fits_with_its_quota(void **state)
+{
+    (void)state;
+    char *text = repeat("\xe6\x9c\x8d", 400);
+    struct br_error error;
+    br_error_init(&error);
+    br_status_set(&error.st, BR_RESOURCE_EXHAUSTED, "MODELARTS_3522", "%s", text);
+    error.domain = BR_DOMAIN_MODELARTS;
+    error.detail = BR_DETAIL_QUOTA;
+    error.request_id = "71f2993bb44fa789d3a61b8b6201ba95";
+    br_error_add_metadata(&error, "http_status", "400");
+    br_error_add_metadata(&error, "error_code", "ModelArts.3522");
+    struct decoded decoded = encode(&error);
+    assert_false(decoded.cut);
+    assert_string_equal(decoded.quota_failure->violations[0]->description, error.st.msg);
     decoded_finish(&decoded);
     free(text);
 }
@@ -405,6 +496,8 @@ static void test_error_encode_any_sizes_fit_and_decode(void **state)
         error.violations = &violations;
         error.request_id = round % 2 == 0 ? texts[3] : NULL;
         error.retry_after_ms = round % 3 == 0 ? (int64_t)next_number(&seed) : -1;
+        error.detail = (enum br_error_detail)(next_number(&seed) % 4);
+        error.resource_type = texts[4];
         for (uint64_t i = next_number(&seed) % 10; i > 0; i--)
             br_error_add_metadata(&error, "key", texts[4]);
         struct decoded decoded = encode(&error);
@@ -447,11 +540,13 @@ int main(void)
         cmocka_unit_test(test_error_add_metadata_full_table_ignores_more),
         cmocka_unit_test(test_error_encode_everything_reads_back),
         cmocka_unit_test(test_error_encode_what_is_not_set_is_left_out),
+        cmocka_unit_test(test_error_encode_detail_of_the_row_reads_back),
         cmocka_unit_test(test_error_encode_at_the_budget_is_whole_and_above_is_cut),
         cmocka_unit_test(test_error_encode_percent_in_the_message_counts_three),
         cmocka_unit_test(test_error_encode_many_violations_keeps_the_first_that_fit),
         cmocka_unit_test(test_error_encode_drops_in_the_fixed_order),
         cmocka_unit_test(test_error_encode_longest_chinese_message_keeps_error_info),
+        cmocka_unit_test(test_error_encode_longest_chinese_message_fits_with_its_quota),
         cmocka_unit_test(test_error_encode_text_that_is_not_utf8_is_cut_before_it),
         cmocka_unit_test(test_error_encode_any_sizes_fit_and_decode),
         cmocka_unit_test(test_error_encode_without_memory_fails_and_writes_nothing),

@@ -11,7 +11,7 @@ static void survive(int http, const char *body, size_t len, const char *content_
     struct br_arena call;
     br_arena_init(&call, 1 << 16);
     struct br_error error;
-    br_error_from_answer(&answer, &once, NOW_S, &call, &error);
+    br_error_from_answer(&answer, &once, NULL, NOW_S, &call, &error);
     expect_sane(&error);
     uint8_t *bytes;
     size_t encoded;
@@ -105,6 +105,36 @@ static void test_answer_ten_megabytes_are_survived(void **state)
     free(body);
 }
 
+static void test_answer_ten_megabytes_of_chinese_keep_their_code(void **state)
+{
+    (void)state;
+    static const char start[] = "{\"error_code\":\"ModelArts.3506\",\"error_msg\":\"";
+    size_t len = sizeof start - 1 + (10 << 20) / 3 * 3 + 2;
+    char *body = malloc(len);
+    assert_non_null(body);
+    memcpy(body, start, sizeof start - 1);
+    for (size_t i = sizeof start - 1; i < len - 2; i += 3)
+        memcpy(body + i, "\xe6\x9c\x8d", 3);
+    memcpy(body + len - 2, "\"}", 2);
+    const struct br_http_answer answer = {.status = 500, .body = body, .body_len = len};
+    struct br_arena call;
+    br_arena_init(&call, 1 << 16);
+    struct br_error error;
+    br_error_from_answer(&answer, &once, NULL, NOW_S, &call, &error);
+    expect_sane(&error);
+    expect_error(&error, BR_NOT_FOUND, "MODELARTS_3506", BR_DOMAIN_MODELARTS);
+    assert_int_equal(strlen(error.st.msg), 1023);
+    assert_null(metadata(&error, "body_cut"));
+    uint8_t *bytes;
+    size_t encoded;
+    bool cut;
+    assert_true(br_error_encode(&error, &call, &bytes, &encoded, &cut));
+    assert_false(cut);
+    br_arena_finish(&call);
+    free(body);
+    survive(500, start, sizeof start - 1, "application/json");
+}
+
 static void test_answer_without_memory_keeps_the_code(void **state)
 {
     (void)state;
@@ -116,7 +146,7 @@ static void test_answer_without_memory_keeps_the_code(void **state)
     struct br_arena empty;
     br_arena_init(&empty, 0);
     struct br_error error;
-    br_error_from_answer(&answer, &once, NOW_S, &empty, &error);
+    br_error_from_answer(&answer, &once, NULL, NOW_S, &empty, &error);
     expect_sane(&error);
     expect_error(&error, BR_NOT_FOUND, "MODELARTS_3506", BR_DOMAIN_MODELARTS);
     assert_string_equal(error.st.msg, "Model x does not exist.");
@@ -126,7 +156,7 @@ static void test_answer_without_memory_keeps_the_code(void **state)
     static const char other[] = "{\"error_code\":\"ModelArts.9999\",\"error_msg\":\"m\"}";
     answer.body = other;
     answer.body_len = sizeof other - 1;
-    br_error_from_answer(&answer, &once, NOW_S, &empty, &error);
+    br_error_from_answer(&answer, &once, NULL, NOW_S, &empty, &error);
     expect_sane(&error);
     expect_error(&error, BR_INTERNAL, "UPSTREAM_HTTP_ERROR", BR_DOMAIN_BRIDGE);
     br_arena_finish(&empty);
@@ -138,6 +168,7 @@ int main(void)
         cmocka_unit_test(test_answer_hostile_bodies_give_a_sane_error),
         cmocka_unit_test(test_answer_each_prefix_of_a_body_is_survived),
         cmocka_unit_test(test_answer_ten_megabytes_are_survived),
+        cmocka_unit_test(test_answer_ten_megabytes_of_chinese_keep_their_code),
         cmocka_unit_test(test_answer_without_memory_keeps_the_code),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

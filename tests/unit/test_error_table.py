@@ -9,9 +9,9 @@ import sys
 import tempfile
 import unittest
 
-HEADER = "http\tcode\tgrpc\treason\tsource\n"
-GOOD = "400\tAPIG.0201\tINVALID_ARGUMENT\tAPIG_0201\tAPI gateway error codes\n"
-LATER = "404\tModelArts.3502\tNOT_FOUND\tMODELARTS_3502\tModelArts error codes\n"
+HEADER = "http\tcode\tgrpc\treason\tsource\tdetail\n"
+GOOD = "400\tAPIG.0201\tINVALID_ARGUMENT\tAPIG_0201\tAPI gateway error codes\t-\n"
+LATER = "404\tModelArts.3502\tNOT_FOUND\tMODELARTS_3502\tModelArts error codes\tresource:modelarts.Service\n"
 
 
 class ErrorTable(unittest.TestCase):
@@ -52,8 +52,11 @@ class ErrorTable(unittest.TestCase):
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         with open(self.target, encoding="utf-8") as file:
             text = file.read()
-        self.assertIn('{400, "APIG.0201", BR_INVALID_ARGUMENT, "APIG_0201"},', text)
-        self.assertIn('{404, "ModelArts.3502", BR_NOT_FOUND, "MODELARTS_3502"},', text)
+        self.assertIn('{400, "APIG.0201", BR_INVALID_ARGUMENT, "APIG_0201", BR_DETAIL_NONE, NULL},', text)
+        self.assertIn(
+            '{404, "ModelArts.3502", BR_NOT_FOUND, "MODELARTS_3502", BR_DETAIL_RESOURCE, "modelarts.Service"},',
+            text,
+        )
         self.assertLess(text.index("APIG_0201"), text.index("MODELARTS_3502"))
 
     def test_real_table_is_written(self):
@@ -69,63 +72,79 @@ class ErrorTable(unittest.TestCase):
         self.expect_refused(GOOD + LATER, "1: the header is not")
         self.expect_refused(HEADER.replace("\t", " ") + GOOD, "1: the header is not")
 
+    def test_column_detail_is_needed(self):
+        short = "\n".join(line.rpartition("\t")[0] for line in (HEADER + GOOD).splitlines())
+        self.expect_refused(short + "\n", "2: no header with the column detail")
+
+    def test_comments_are_skipped(self):
+        text = "# one\n" + HEADER + GOOD + "# two\n" + LATER
+        self.assertEqual(self.run_table(text).returncode, 0)
+        os.remove(self.target)
+        self.expect_refused(text + "x\n", "6: not 6 columns")
+
+    def test_detail_of_another_code_is_refused(self):
+        self.expect_row_refused("404\tZ.1\tNOT_FOUND\tZ_1\ts\tquota", "detail is 'quota', which does not go with")
+        self.expect_row_refused("404\tZ.1\tNOT_FOUND\tZ_1\ts\tservice", "detail is 'service', not")
+
     def test_no_rows_is_refused(self):
-        self.expect_refused("", "0: no rows")
+        self.expect_refused("", "0: no header")
+        self.expect_refused("# a comment\n", "1: no header")
         self.expect_refused(HEADER, "1: no rows")
 
     def test_columns_too_few_or_many_are_refused(self):
-        self.expect_row_refused("404\tA.1\tNOT_FOUND\tA_1", "not 5 columns")
-        self.expect_row_refused("404\tA.1\tNOT_FOUND\tA_1\tsource\tmore", "not 5 columns")
-        self.expect_row_refused("", "not 5 columns")
+        self.expect_row_refused("404\tA.1\tNOT_FOUND\tA_1", "not 6 columns")
+        self.expect_row_refused("404\tA.1\tNOT_FOUND\tA_1\tsource\t-\tmore", "not 6 columns")
+        self.expect_row_refused("", "not 6 columns")
 
     def test_http_out_of_range_is_refused(self):
-        for http in ("", "abc", "99", "600", "-404", "+404", "40 4", "404.0", "99999999999999999999"):
-            self.expect_row_refused(f"{http}\tZ.1\tNOT_FOUND\tZ_1\ts", f"http is '{http}'")
-        for http in ("100", "599"):
-            self.assertEqual(self.run_table(HEADER + f"{http}\tZ.1\tNOT_FOUND\tZ_1\ts\n").returncode, 0)
+        for http in ("", "abc", "200", "399", "600", "-404", "+404", "40 4", "404.0", "99999999999999999999"):
+            self.expect_row_refused(f"{http}\tZ.1\tNOT_FOUND\tZ_1\ts\t-", f"http is '{http}'")
+        for http in ("400", "599"):
+            self.assertEqual(self.run_table(HEADER + f"{http}\tZ.1\tNOT_FOUND\tZ_1\ts\t-\n").returncode, 0)
 
     def test_grpc_unknown_or_wrong_is_refused(self):
         for grpc in ("", "NOTFOUND", "not_found", "BR_NOT_FOUND", "5"):
             self.expect_row_refused(
-                f"404\tZ.1\t{grpc}\tZ_1\ts", f"grpc is '{grpc}', not the name of a gRPC code"
+                f"404\tZ.1\t{grpc}\tZ_1\ts\t-", f"grpc is '{grpc}', not the name of a gRPC code"
             )
-        self.expect_row_refused("404\tZ.1\tOK\tZ_1\ts", "grpc is OK")
-        self.expect_row_refused("504\tZ.1\tDEADLINE_EXCEEDED\tZ_1\ts", "grpc is DEADLINE_EXCEEDED")
-
-    def test_ok_is_refused_under_a_2xx_too(self):
-        self.expect_refused(HEADER + "200\tZ.1\tOK\tZ_1\ts\n", "2: grpc is OK")
+        self.expect_row_refused("404\tZ.1\tOK\tZ_1\ts\t-", "grpc is OK")
+        self.expect_row_refused("504\tZ.1\tDEADLINE_EXCEEDED\tZ_1\ts\t-", "grpc is DEADLINE_EXCEEDED")
 
     def test_code_malformed_is_refused(self):
         for code in ("", "Model Arts.1", 'A"B', "A\\B", "A/1", "\u6a21.1", "a" * 65):
-            self.expect_row_refused(f"404\t{code}\tNOT_FOUND\tX_1\ts", f"code is '{code}', not 1 to 64")
-        self.expect_row_refused("404\t4xx\tNOT_FOUND\t4XX\ts", "code is 4xx, from which no reason")
+            self.expect_row_refused(f"404\t{code}\tNOT_FOUND\tX_1\ts\t-", f"code is '{code}', not 1 to 64")
+        self.expect_row_refused("404\t4xx\tNOT_FOUND\tX_4XX\ts\t-", "code is 4xx, from which no reason")
         self.expect_row_refused(
-            "404\tAPIGW.0101\tNOT_FOUND\tAPIG_0101\ts", "code is APIGW.0101, but it is looked up as APIG.0101"
+            "404\tAPIGW.0101\tNOT_FOUND\tAPIG_0101\ts\t-", "code is APIGW.0101, but it is looked up as APIG.0101"
         )
 
     def test_reason_not_derived_is_refused(self):
-        for reason in ("", "MODELARTS_3503", "ModelArts_3502", "MODELARTS.3502"):
+        for reason in ("", "ModelArts_3502", "MODELARTS.3502", "A" * 64):
             self.expect_row_refused(
-                f"404\tModelArts.3502\tNOT_FOUND\t{reason}\ts",
+                f"404\tModelArts.3502\tNOT_FOUND\t{reason}\ts\t-", f"reason is '{reason}', not [A-Z]"
+            )
+        for reason in ("MODELARTS_3503", "SERVICE_GONE"):
+            self.expect_row_refused(
+                f"404\tModelArts.3502\tNOT_FOUND\t{reason}\ts\t-",
                 f"reason is '{reason}', but the reason derived from ModelArts.3502 is MODELARTS_3502",
             )
 
     def test_reason_of_two_codes_is_refused(self):
         self.expect_refused(
             HEADER
-            + "400\tIAM.1103\tINVALID_ARGUMENT\tIAM_1103\ts\n"
-            + "401\t1103\tUNAUTHENTICATED\tIAM_1103\ts\n",
-            "3: reason IAM_1103 is also that of the code IAM.1103",
+            + "400\tX.1103\tINVALID_ARGUMENT\tX_1103\ts\t-\n"
+            + "401\tX-1103\tUNAUTHENTICATED\tX_1103\ts\t-\n",
+            "3: reason X_1103 is also that of the code X.1103",
         )
 
     def test_source_empty_is_refused(self):
-        self.expect_row_refused("404\tZ.1\tNOT_FOUND\tZ_1\t", "source is empty")
-        self.expect_row_refused("404\tZ.1\tNOT_FOUND\tZ_1\t  ", "source is empty")
+        self.expect_row_refused("404\tZ.1\tNOT_FOUND\tZ_1\t\t-", "source is empty")
+        self.expect_row_refused("404\tZ.1\tNOT_FOUND\tZ_1\t  \t-", "source is empty")
 
     def test_order_wrong_is_refused(self):
         self.expect_refused(HEADER + LATER + GOOD, "3: not sorted")
-        upper = "400\tZ.1\tNOT_FOUND\tZ_1\ts\n"
-        lower = "400\ta.1\tNOT_FOUND\tA_1\ts\n"
+        upper = "400\tZ.1\tNOT_FOUND\tZ_1\ts\t-\n"
+        lower = "400\ta.1\tNOT_FOUND\tA_1\ts\t-\n"
         self.assertEqual(self.run_table(HEADER + upper + lower).returncode, 0)
         os.remove(self.target)
         self.expect_refused(HEADER + lower + upper, "3: not sorted")
@@ -139,20 +158,18 @@ class ErrorTable(unittest.TestCase):
 
     def test_control_character_is_refused(self):
         self.expect_refused((HEADER + GOOD).replace("\n", "\r\n"), "1: a control", "2: a control")
-        self.expect_row_refused("404\tZ.1\tNOT_FOUND\tZ_1\ts\0", "a control character")
+        self.expect_row_refused("404\tZ.1\tNOT_FOUND\tZ_1\ts\0\t-", "a control character")
 
-    def test_every_mistake_is_reported(self):
+    def test_every_bad_line_is_reported(self):
         self.expect_refused(
-            HEADER + "4\t?\tX\tY\t\n" + "404\tZ.1\tOK\tZ_1\ts\n",
+            HEADER + "4\t?\tX\tY\t\t\n" + GOOD + "404\tZ.1\tOK\tZ_1\ts\t-\n" + GOOD,
             "2: http is",
-            "2: grpc is",
-            "2: code is",
-            "2: source is",
-            "3: grpc is OK",
+            "4: grpc is OK",
+            "5: duplicate",
         )
 
     def test_rows_above_the_limit_are_refused(self):
-        rows = [f"400\tA.{i:04}\tNOT_FOUND\tA_{i:04}\ts\n" for i in range(4097)]
+        rows = [f"400\tA.{i:04}\tNOT_FOUND\tA_{i:04}\ts\t-\n" for i in range(4097)]
         self.assertEqual(self.run_table(HEADER + "".join(rows[:4096])).returncode, 0)
         os.remove(self.target)
         self.expect_refused(HEADER + "".join(rows), "4098: more than 4096 rows")

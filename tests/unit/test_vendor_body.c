@@ -242,21 +242,67 @@ static void test_body_read_request_id_at_its_limit_is_cut(void **state)
     }
 }
 
-static void test_body_read_body_at_its_limit_is_parsed_and_above_is_not(void **state)
+/* Twice the size takes about twice the time; a quadratic reader would take hours for this. */
+static void test_body_read_ten_megabytes_are_read(void **state)
 {
     (void)state;
-    size_t frame = strlen("{\"error_msg\":\"\"}");
     struct br_vendor_body body;
-    char *text = make_body("error_msg", "a", BR_VENDOR_BODY_MAX_BYTES - frame);
-    assert_int_equal(strlen(text), BR_VENDOR_BODY_MAX_BYTES);
-    br_vendor_body_read(text, strlen(text), &body);
+    char *chinese = make_body("error_msg", "\xe6\x9c\x8d", (10 << 20) / 3);
+    size_t len = strlen(chinese);
+    br_vendor_body_read(chinese, len, &body);
     assert_true(body.is_json);
-    free(text);
+    assert_int_equal(strlen(body.message), BR_STATUS_MSG_CAP - 1);
+    assert_int_equal(strlen(body.message) % 3, 0);
 
-    text = make_body("error_msg", "a", BR_VENDOR_BODY_MAX_BYTES - frame + 1);
+    /* The code stands after the text. */
+    static const char end[] = "\",\"error_code\":\"ModelArts.3502\"}";
+    char *whole = malloc(len + sizeof end);
+    assert_non_null(whole);
+    memcpy(whole, chinese, len - 2);
+    memcpy(whole + len - 2, end, sizeof end);
+    br_vendor_body_read(whole, strlen(whole), &body);
+    assert_string_equal(body.code, "ModelArts.3502");
+    free(whole);
+    free(chinese);
+
+    char *escapes = make_body("error_msg", "\\u670d", (10 << 20) / 6);
+    br_vendor_body_read(escapes, strlen(escapes), &body);
+    assert_int_equal(strlen(body.message), BR_STATUS_MSG_CAP - 1);
+    free(escapes);
+
+    char *id = make_body("request_id", "r", 10 << 20);
+    br_vendor_body_read(id, strlen(id), &body);
+    assert_int_equal(strlen(body.request_id), BR_REQUEST_ID_CAP - 1);
+    free(id);
+}
+
+/* An object of |count| members "k": {}, with a code in the last one; release with free(). */
+static char *make_wide(size_t count)
+{
+    static const char member[] = "\"k\":{},";
+    static const char last[] = "\"error\":{\"code\":\"C.1\"}}";
+    char *text = malloc(1 + count * (sizeof member - 1) + sizeof last);
+    assert_non_null(text);
+    char *end = text;
+    *end++ = '{';
+    for (size_t i = 0; i < count; i++, end += sizeof member - 1)
+        memcpy(end, member, sizeof member - 1);
+    memcpy(end, last, sizeof last);
+    return text;
+}
+
+static void test_body_read_many_objects_are_searched(void **state)
+{
+    (void)state;
+    struct br_vendor_body body;
+    char *text = make_wide(900000);
+    br_vendor_body_read(text, strlen(text), &body);
+    assert_string_equal(body.code, "C.1");
+    free(text);
+    text = make_wide(1000000);
     br_vendor_body_read(text, strlen(text), &body);
     assert_false(body.is_json);
-    assert_string_equal(body.message, "");
+    assert_string_equal(body.code, "");
     free(text);
 }
 
@@ -349,7 +395,8 @@ int main(void)
         cmocka_unit_test(test_body_read_code_at_its_limit_is_cut),
         cmocka_unit_test(test_body_read_message_at_its_limit_is_cut_between_characters),
         cmocka_unit_test(test_body_read_request_id_at_its_limit_is_cut),
-        cmocka_unit_test(test_body_read_body_at_its_limit_is_parsed_and_above_is_not),
+        cmocka_unit_test(test_body_read_ten_megabytes_are_read),
+        cmocka_unit_test(test_body_read_many_objects_are_searched),
         cmocka_unit_test(test_body_read_deep_nesting_is_read_or_refused),
         cmocka_unit_test(test_body_read_each_prefix_is_survived),
         cmocka_unit_test(test_body_read_without_memory_is_empty),

@@ -62,8 +62,17 @@ static void test_vendor_code_reason_of_bare_number_is_of_iam(void **state)
 {
     (void)state;
     expect_reason("401", "IAM_401");
-    expect_reason("1103", "IAM_1103");
     expect_reason("0", "IAM_0");
+    expect_reason("999", "IAM_999");
+}
+
+static void test_vendor_code_reason_of_old_iam_code_is_not_that_of_the_dotted_one(void **state)
+{
+    (void)state;
+    expect_reason("1103", "IAM_LEGACY_1103");
+    expect_reason("IAM.1103", "IAM_1103");
+    expect_reason("1000", "IAM_LEGACY_1000");
+    expect_reason("0001", "IAM_LEGACY_0001");
 }
 
 static void test_vendor_code_reason_of_odd_characters_is_sanitised(void **state)
@@ -99,7 +108,7 @@ static void test_vendor_code_reason_of_longest_code_fits(void **state)
     memset(code, '7', sizeof code - 1);
     assert_true(br_vendor_code_reason(code, reason));
     assert_int_equal(strlen(reason), 63);
-    assert_memory_equal(reason, "IAM_777", 7);
+    assert_memory_equal(reason, "IAM_LEGACY_777", 14);
 }
 
 static void test_vendor_code_reason_cut_at_a_dot_ends_in_a_letter(void **state)
@@ -121,6 +130,7 @@ int main(void)
         cmocka_unit_test(test_vendor_code_key_of_other_codes_is_the_code),
         cmocka_unit_test(test_vendor_code_reason_of_known_forms_is_derived),
         cmocka_unit_test(test_vendor_code_reason_of_bare_number_is_of_iam),
+        cmocka_unit_test(test_vendor_code_reason_of_old_iam_code_is_not_that_of_the_dotted_one),
         cmocka_unit_test(test_vendor_code_reason_of_odd_characters_is_sanitised),
         cmocka_unit_test(test_vendor_code_reason_without_the_form_is_refused),
         cmocka_unit_test(test_vendor_code_reason_of_longest_code_fits),
