@@ -54,6 +54,8 @@ struct exchange {
     cJSON *body; /* NULL: none, or not JSON */
     struct sim_refusal refusal;
     bool executed;
+    bool is_signed;  /* has an Authorization of the AK/SK scheme */
+    bool asks_token; /* a request to IAM */
 };
 
 static bool refuse_route(struct exchange *x, const char *detail)
@@ -104,14 +106,16 @@ static bool find_route(struct exchange *x)
     return refuse_route(x, "no such path with this method");
 }
 
+static int64_t now_ms(const struct sim_api *api)
+{
+    return api->store.clock->now_ms(api->store.clock);
+}
+
 static bool check_token(struct exchange *x)
 {
     const char *token = x->request->headers[SIM_HEADER_AUTH_TOKEN];
     if (token == NULL || token[0] == '\0') {
-        bool refused = sim_refuse(&x->refusal, 401, "APIGW.0301", NULL, NULL, "no X-Auth-Token");
-        snprintf(x->refusal.message, sizeof x->refusal.message,
-                 "Incorrect IAM authentication information: x-auth-token not found");
-        return refused;
+        return sim_refuse_identity(&x->refusal, "APIGW.0301", "x-auth-token not found", "no X-Auth-Token");
     }
     if (strcmp(token, "expired-token") == 0) {
         return sim_refuse(&x->refusal, 401, "ModelArts.0202", NULL, NULL, "the token has expired");
@@ -125,13 +129,23 @@ static bool check_token(struct exchange *x)
             return true;
         }
     }
-    return sim_refuse(&x->refusal, 401, "ModelArts.0203", NULL, NULL, "the token is none that is accepted");
+    return sim_iam_check_token(&x->api->iam, token, now_ms(x->api), &x->refusal);
+}
+
+static bool check_credentials(struct exchange *x)
+{
+    return x->is_signed ? sim_aksk_check(&x->api->aksk, x->request, &x->target, &x->refusal) : check_token(x);
 }
 
 static bool check_project(struct exchange *x)
 {
     if (strcmp(x->target.segments[1], x->api->project) != 0) {
         return sim_refuse(&x->refusal, 403, "ModelArts.0210", NULL, NULL, "the path names another project");
+    }
+    const char *header = x->request->headers[SIM_HEADER_PROJECT_ID];
+    if (x->is_signed && header != NULL && strcmp(header, x->target.segments[1]) != 0) {
+        return sim_refuse(&x->refusal, 403, "ModelArts.0210", NULL, NULL,
+                          "X-Project-Id and the path name different projects");
     }
     return true;
 }
@@ -303,22 +317,36 @@ static bool run(struct exchange *x, struct sim_service *service)
     return true;
 }
 
-/* Whether the fault strikes this request: a flaky one only the first few. */
-static bool strikes(const struct sim_fault *fault, struct sim_service *service)
+/* Whether the fault strikes this request: a flaky one only the first few. |count| NULL: no room to count. */
+static bool strikes(const struct sim_fault *fault, int64_t *count)
 {
-    if (fault->first_count == 0) {
+    if (fault->first_count == 0 || count == NULL) {
         return true;
     }
-    if (service->fault_count >= fault->first_count) {
+    if (*count >= fault->first_count) {
         return false;
     }
-    service->fault_count++;
+    ++*count;
+    return true;
+}
+
+/* Under the lock, for a request to IAM that has passed the gateway. */
+static bool issue_token(struct exchange *x)
+{
+    struct sim_iam *iam = &x->api->iam;
+    const char *user;
+    if (!sim_iam_check(iam, x->request, x->body, &user, &x->refusal)) {
+        return false;
+    }
+    sim_iam_issue(iam, &x->target, user, now_ms(x->api), x->answer);
+    x->has_fault = sim_fault_parse_user(user, &x->fault) &&
+                   (x->fault.first_count == 0 || strikes(&x->fault, sim_iam_fault_count(iam, user)));
     return true;
 }
 
 /*
- * Under the lock, for a request that has passed the gateway and its credentials. A refused request gets its refusal,
- * late or cut where the fault is about how an answer is sent.
+ * Under the lock, for a request that has passed the gateway and its credentials. A refused request gets its
+ * refusal, late or cut where the fault is about how an answer is sent.
  */
 static bool dispatch(struct exchange *x)
 {
@@ -326,12 +354,36 @@ static bool dispatch(struct exchange *x)
     if (x->service_id != NULL && !find_service(x, &service)) {
         return false;
     }
-    if (x->service_id == NULL || !sim_fault_parse(x->service_id, &x->fault) || !strikes(&x->fault, service)) {
+    if (x->service_id == NULL || !sim_fault_parse(x->service_id, &x->fault) ||
+        !strikes(&x->fault, &service->fault_count)) {
         return run(x, service);
     }
     bool done = !x->fault.executes || run(x, service);
     x->has_fault = done || sim_fault_is_passing(&x->fault);
     return done;
+}
+
+/* Under the lock, for a request to ModelArts. */
+static bool serve(struct exchange *x)
+{
+    return find_route(x) && check_credentials(x) && check_project(x) && dispatch(x);
+}
+
+static const char *auth_of(const struct exchange *x)
+{
+    const char *token = x->request->headers[SIM_HEADER_AUTH_TOKEN];
+    if (x->is_signed) {
+        return "aksk";
+    }
+    return token != NULL && token[0] != '\0' ? "token" : "none";
+}
+
+static enum sim_issued issued_of(const struct exchange *x)
+{
+    if (!x->asks_token) {
+        return SIM_ISSUED_NOT_ASKED;
+    }
+    return x->answer->subject_token != NULL ? SIM_ISSUED_YES : SIM_ISSUED_NO;
 }
 
 static void write_journal(struct exchange *x, bool refused)
@@ -344,6 +396,10 @@ static void write_journal(struct exchange *x, bool refused)
         .fault = x->has_fault ? x->fault.name : NULL,
         .detail = refused ? x->refusal.detail : "",
         .executed = x->executed,
+        .auth = auth_of(x),
+        .issued = issued_of(x),
+        /* What came to an address that there is not may be a request for a token. */
+        .hides_body = x->route == NULL,
     };
     sim_journal_write(&x->api->journal, &entry);
     if (refused) {
@@ -364,17 +420,28 @@ void sim_api_handle(struct sim_api *api, const struct sim_request *request, stru
     if (sim_text_is_json(request->body, request->body_len, SIM_JSON_DEPTH_MAX)) {
         x.body = cJSON_ParseWithLength(request->body, request->body_len);
     }
-    bool admitted = check_sizes(&x) && find_route(&x) && check_token(&x) && check_project(&x);
+    x.is_signed = sim_aksk_is_signed(request);
+    x.asks_token = sim_iam_is_token_request(request, &x.target);
     pthread_mutex_lock(&api->lock);
-    bool done = admitted && dispatch(&x);
+    bool done = check_sizes(&x) && (x.asks_token ? issue_token(&x) : serve(&x));
     if (!done) {
         sim_answer_set_error(answer, x.refusal.http_status, x.refusal.code, x.refusal.message);
     }
     if (x.has_fault) {
         sim_fault_apply(&x.fault, answer);
     }
+    if (answer->delivery != SIM_DELIVERY_NORMAL || answer->http_status / 100 != 2) {
+        sim_answer_drop_token(answer);
+    }
     write_journal(&x, !done);
     pthread_mutex_unlock(&api->lock);
     cJSON_Delete(x.body);
     sim_target_finish(&x.target);
+}
+
+void sim_api_revoke_tokens(struct sim_api *api)
+{
+    pthread_mutex_lock(&api->lock);
+    sim_tokens_revoke(&api->iam.tokens, now_ms(api));
+    pthread_mutex_unlock(&api->lock);
 }

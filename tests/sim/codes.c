@@ -209,3 +209,11 @@ bool sim_refuse(struct sim_refusal *refusal, int http_status, const char *code, 
     va_end(args);
     return false;
 }
+
+bool sim_refuse_identity(struct sim_refusal *refusal, const char *code, const char *why, const char *detail)
+{
+    sim_refuse(refusal, 401, code, NULL, NULL, "%s", detail);
+    snprintf(refusal->message, sizeof refusal->message, "Incorrect IAM authentication information: %.400s",
+             why);
+    return false;
+}

@@ -17,7 +17,7 @@
 /* Why a request is not done. */
 struct sim_refusal {
     int http_status;
-    char code[SIM_CODE_CAP];       /* "ModelArts.3502" */
+    char code[SIM_CODE_CAP];       /* "ModelArts.3502"; "": IAM's, see sim_answer_set_error() */
     char message[SIM_MESSAGE_CAP]; /* what the vendor says, for the answer */
     char detail[SIM_DETAIL_CAP];   /* what was wrong in this request, for the journal and the log only */
 };
@@ -41,5 +41,11 @@ const char *sim_code_for_status(int http_status);
  */
 bool sim_refuse(struct sim_refusal *refusal, int http_status, const char *code, const char *first,
                 const char *second, const char *detail, ...) __attribute__((format(printf, 6, 7)));
+
+/*
+ * The gateway's 401 for credentials that it does not take: fills |refusal| with |code| (APIG.0301 or
+ * APIGW.0301), the code's message and, behind it, |why|. Returns false.
+ */
+bool sim_refuse_identity(struct sim_refusal *refusal, const char *code, const char *why, const char *detail);
 
 #endif

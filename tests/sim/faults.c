@@ -7,11 +7,17 @@
 #include <time.h>
 
 #define FAULT_PREFIX "fault-"
+#define USER_PREFIX "iam-fault-"
 #define MIB (1024 * 1024)
 
 bool sim_fault_is_named(const char *id)
 {
     return strncmp(id, FAULT_PREFIX, strlen(FAULT_PREFIX)) == 0;
+}
+
+bool sim_fault_is_user(const char *name)
+{
+    return strncmp(name, USER_PREFIX, strlen(USER_PREFIX)) == 0;
 }
 
 /* Moves |*at| past |prefix| if it stands there. */
@@ -133,6 +139,10 @@ static bool read_fault(const char *at, struct sim_fault *fault)
             return true;
         }
     }
+    if (fault->of_iam && strcmp(at, "no-token-header") == 0) {
+        fault->kind = SIM_FAULT_NO_TOKEN_HEADER;
+        return true;
+    }
     for (size_t i = 0; i < sizeof status_faults / sizeof status_faults[0]; i++) {
         if (skip(&at, status_faults[i].word)) {
             fault->kind = status_faults[i].kind;
@@ -157,22 +167,20 @@ static bool read_fault(const char *at, struct sim_fault *fault)
 bool sim_fault_is_passing(const struct sim_fault *fault)
 {
     return fault->kind == SIM_FAULT_SLOW || fault->kind == SIM_FAULT_DRIP ||
-           fault->kind == SIM_FAULT_TRUNCATED;
+           fault->kind == SIM_FAULT_TRUNCATED || fault->kind == SIM_FAULT_NO_TOKEN_HEADER;
 }
 
-bool sim_fault_parse(const char *id, struct sim_fault *out)
+/* |id| starts with |prefix|. */
+static bool parse(const char *id, const char *prefix, bool of_iam, struct sim_fault *out)
 {
-    struct sim_fault fault = {0};
-    if (!sim_fault_is_named(id)) {
-        return false;
-    }
+    struct sim_fault fault = {.of_iam = of_iam};
     const char *suffix = strstr(id, "--");
     size_t len = suffix != NULL ? (size_t)(suffix - id) : strlen(id);
     if (len >= sizeof fault.name) {
         return false;
     }
     memcpy(fault.name, id, len);
-    const char *at = fault.name + strlen(FAULT_PREFIX);
+    const char *at = fault.name + strlen(prefix);
     fault.executes = skip(&at, "executed-");
     if (!read_fault(at, &fault)) {
         return false;
@@ -180,6 +188,17 @@ bool sim_fault_parse(const char *id, struct sim_fault *out)
     fault.executes = fault.executes || sim_fault_is_passing(&fault);
     *out = fault;
     return true;
+}
+
+bool sim_fault_parse(const char *id, struct sim_fault *out)
+{
+    return sim_fault_is_named(id) && parse(id, FAULT_PREFIX, false, out);
+}
+
+bool sim_fault_parse_user(const char *name, struct sim_fault *out)
+{
+    return sim_fault_is_user(name) && strlen(name) <= SIM_FAULT_USER_MAX &&
+           parse(name, USER_PREFIX, true, out);
 }
 
 static void set_retry_after(const struct sim_fault *fault, struct sim_answer *answer)
@@ -196,18 +215,13 @@ static void set_retry_after(const struct sim_fault *fault, struct sim_answer *an
 
 static void set_iam_error(const struct sim_fault *fault, struct sim_answer *answer)
 {
-    char text[160];
-    if (fault->http_status == 401) {
-        snprintf(text, sizeof text,
-                 "{\"error\":{\"code\":401,\"message\":\"The username or password is wrong.\","
-                 "\"title\":\"Unauthorized\"}}");
-    } else {
-        snprintf(text, sizeof text,
-                 "{\"error\":{\"code\":%d,\"message\":\"The request body is invalid\","
-                 "\"title\":\"Error\"}}",
-                 fault->http_status);
+    const char *message = "The request cannot be carried out.";
+    if (fault->http_status == 400) {
+        message = "The request body is invalid";
+    } else if (fault->http_status == 401) {
+        message = "The username or password is wrong.";
     }
-    sim_answer_set_text(answer, fault->http_status, "application/json", text);
+    sim_answer_set_error(answer, fault->http_status, "", message);
 }
 
 /* A body of exactly |total| bytes: |head|, a filling, |tail|. */
@@ -222,9 +236,9 @@ static void set_filled(struct sim_answer *answer, int http_status, const char *h
 }
 
 /* The object itself is one level; |levels| - 1 arrays stand in it. */
-static void set_deep(struct sim_answer *answer, int64_t levels)
+static void set_deep(struct sim_answer *answer, int http_status, int64_t levels)
 {
-    answer->http_status = 200;
+    answer->http_status = http_status;
     answer->content_type = "application/json";
     sim_answer_add_run(answer, "{\"deep\":", 1);
     sim_answer_add_run(answer, "[", (uint64_t)levels - 1);
@@ -236,13 +250,19 @@ static void set_deep(struct sim_answer *answer, int64_t levels)
 void sim_fault_apply(const struct sim_fault *fault, struct sim_answer *answer)
 {
     const char *code;
+    const int success = fault->of_iam ? 201 : 200;
     if (!sim_fault_is_passing(fault)) {
-        sim_answer_finish(answer);
+        sim_answer_drop_body(answer);
     }
     switch (fault->kind) {
     case SIM_FAULT_STATUS:
-        code = sim_code_for_status(fault->http_status);
-        sim_answer_set_error(answer, fault->http_status, code, sim_code_message(fault->http_status, code));
+        if (fault->of_iam) {
+            set_iam_error(fault, answer);
+        } else {
+            code = sim_code_for_status(fault->http_status);
+            sim_answer_set_error(answer, fault->http_status, code,
+                                 sim_code_message(fault->http_status, code));
+        }
         set_retry_after(fault, answer);
         break;
     case SIM_FAULT_CODE:
@@ -264,14 +284,14 @@ void sim_fault_apply(const struct sim_fault *fault, struct sim_answer *answer)
         sim_answer_set_text(answer, fault->http_status, NULL, "");
         break;
     case SIM_FAULT_NOT_JSON:
-        sim_answer_set_text(answer, 200, "application/json", "this is not JSON\n");
+        sim_answer_set_text(answer, success, "application/json", "this is not JSON\n");
         break;
     case SIM_FAULT_TRUNCATED_JSON:
-        sim_answer_set_text(answer, 200, "application/json",
+        sim_answer_set_text(answer, success, "application/json",
                             "{\"update_time\":1712026426703,\"resource_ids\":[\"IN");
         break;
     case SIM_FAULT_HUGE:
-        set_filled(answer, 200, "{\"update_time\":1712026426703,\"padding\":\"", "\"}",
+        set_filled(answer, success, "{\"update_time\":1712026426703,\"padding\":\"", "\"}",
                    (uint64_t)fault->amount * MIB);
         break;
     case SIM_FAULT_HUGE_ERROR:
@@ -279,7 +299,7 @@ void sim_fault_apply(const struct sim_fault *fault, struct sim_answer *answer)
                    (uint64_t)fault->amount * MIB);
         break;
     case SIM_FAULT_DEEP:
-        set_deep(answer, fault->amount);
+        set_deep(answer, success, fault->amount);
         break;
     case SIM_FAULT_REDIRECT:
         sim_answer_set_text(answer, 302, NULL, "");
@@ -299,6 +319,9 @@ void sim_fault_apply(const struct sim_fault *fault, struct sim_answer *answer)
         break;
     case SIM_FAULT_TRUNCATED:
         answer->missing_bytes = 64;
+        break;
+    case SIM_FAULT_NO_TOKEN_HEADER:
+        sim_answer_drop_token(answer);
         break;
     case SIM_FAULT_KIND_COUNT:
         break;

@@ -1,7 +1,8 @@
 /*
- * Faults: what a service id that starts with "fault-" asks for, and the answer that it gets.
+ * Faults: what a service id that starts with "fault-" or an IAM user whose name starts with "iam-fault-" asks
+ * for, and the answer that it gets.
  *
- * The id's part before "--" is the fault; what follows makes the id unique. README.md has the table.
+ * The part before "--" is the fault; what follows makes the id or the name unique. README.md has the tables.
  *
  * Threads: any; no state.
  */
@@ -25,9 +26,10 @@ enum sim_fault_kind {
     SIM_FAULT_REDIRECT,       /* 302 to another origin */
     SIM_FAULT_RESET,
     SIM_FAULT_CLOSE,
-    SIM_FAULT_SLOW,      /* slow-<n>ms: the normal answer, late */
-    SIM_FAULT_DRIP,      /* drip-<n>ms: the normal answer, a byte at a time */
-    SIM_FAULT_TRUNCATED, /* the normal answer, cut: Content-Length is larger than what is sent */
+    SIM_FAULT_SLOW,            /* slow-<n>ms: the normal answer, late */
+    SIM_FAULT_DRIP,            /* drip-<n>ms: the normal answer, a byte at a time */
+    SIM_FAULT_TRUNCATED,       /* the normal answer, cut: Content-Length is larger than what is sent */
+    SIM_FAULT_NO_TOKEN_HEADER, /* IAM only: the normal answer without X-Subject-Token */
     SIM_FAULT_KIND_COUNT,
 };
 
@@ -38,6 +40,8 @@ enum sim_retry_after {
 };
 
 #define SIM_FAULT_NAME_CAP 96
+/* Bytes of a user's name that asks for a fault. */
+#define SIM_FAULT_USER_MAX 128
 #define SIM_FAULT_DELAY_MAX_MS 600000
 #define SIM_FAULT_HUGE_MAX_MIB 4096
 #define SIM_FAULT_DEEP_MAX 10000000
@@ -46,7 +50,8 @@ enum sim_retry_after {
 
 struct sim_fault {
     enum sim_fault_kind kind;
-    char name[SIM_FAULT_NAME_CAP]; /* the id up to "--" */
+    bool of_iam;                   /* a user asked for it: errors are IAM's, a success is a 201 */
+    char name[SIM_FAULT_NAME_CAP]; /* the id or user up to "--" */
     int http_status;               /* kinds that name one */
     char code[SIM_CODE_CAP];       /* CODE */
     int64_t amount;                /* milliseconds, MiB or levels */
@@ -61,6 +66,12 @@ bool sim_fault_is_named(const char *id);
 
 /* Reads the fault that |id| names. Returns false, |out| untouched, when it names none that exists. */
 bool sim_fault_parse(const char *id, struct sim_fault *out);
+
+/* Whether the IAM user |name| is in the namespace of faults, known or not. */
+bool sim_fault_is_user(const char *name);
+
+/* Reads the fault that the IAM user |name| asks for. Returns false, |out| untouched, when there is none. */
+bool sim_fault_parse_user(const char *name, struct sim_fault *out);
 
 /*
  * Whether |fault| lets the normal answer through, altered on its way, instead of putting another in its

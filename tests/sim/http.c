@@ -88,20 +88,34 @@ static void end_transfer(void *cls, struct MHD_Connection *connection, void **st
     *state = NULL;
 }
 
+/* Where note_header() writes. */
+struct header_list {
+    struct sim_request *request;
+    struct sim_request_header *headers;
+    size_t count, cap;
+};
+
 static enum MHD_Result note_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
 {
     (void)kind;
-    struct sim_request *request = cls;
-    size_t bytes = strlen(name) + (value != NULL ? strlen(value) : 0);
+    struct header_list *list = cls;
+    struct sim_request *request = list->request;
+    value = value != NULL ? value : "";
+    size_t bytes = strlen(name) + strlen(value);
     request->header_bytes += bytes;
     if (bytes > request->longest_header_bytes) {
         request->longest_header_bytes = bytes;
     }
+    if (list->count == list->cap) {
+        list->cap = 2 * list->cap + 16;
+        list->headers = sim_realloc(list->headers, list->cap * sizeof *list->headers);
+    }
+    list->headers[list->count++] = (struct sim_request_header){.name = name, .value = value};
     for (int i = 0; i < SIM_HEADER_COUNT; i++) {
         if (strcasecmp(name, sim_header_names[i]) == 0) {
             request->auth_token_count += i == SIM_HEADER_AUTH_TOKEN;
             if (request->headers[i] == NULL) {
-                request->headers[i] = value != NULL ? value : "";
+                request->headers[i] = value;
             }
         }
     }
@@ -163,6 +177,7 @@ static enum MHD_Result queue_answer(struct transfer *transfer, struct MHD_Connec
     enum MHD_Result result = MHD_NO;
     if (add_header(response, "Content-Type", answer->content_type) &&
         add_header(response, "X-Request-Id", answer->request_id) &&
+        add_header(response, "X-Subject-Token", answer->subject_token) &&
         add_header(response, "Retry-After", answer->retry_after) &&
         add_header(response, "Location", answer->location)) {
         result = MHD_queue_response(connection, (unsigned)answer->http_status, response);
@@ -194,8 +209,12 @@ static enum MHD_Result answer_request(struct transfer *transfer, struct MHD_Conn
         request.body = transfer->body.data;
         request.body_len = transfer->body.len;
     }
-    MHD_get_connection_values(connection, MHD_HEADER_KIND, note_header, &request);
+    struct header_list list = {.request = &request};
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, note_header, &list);
+    request.all_headers = list.headers;
+    request.all_header_count = list.count;
     sim_api_handle(transfer->http->api, &request, &transfer->answer);
+    free(list.headers);
     if (transfer->answer.delay_ms > 0 && !wait_ms(transfer->http, transfer->answer.delay_ms)) {
         return MHD_NO;
     }

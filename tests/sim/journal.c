@@ -65,6 +65,49 @@ static void add_headers(cJSON *line, const struct sim_request *request)
     }
 }
 
+/* Whether a text under |key| can be no secret in a request for a token. */
+static bool is_shown(const char *key)
+{
+    static const char *const shown[] = {"methods", "name", "id"};
+    for (size_t i = 0; key != NULL && i < sizeof shown / sizeof shown[0]; i++) {
+        if (strcmp(key, shown[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* |value| without what may be a secret. |key| is the one it stands under; NULL: none. */
+static cJSON *hide(const cJSON *value, const char *key)
+{
+    if (!cJSON_IsObject(value) && !cJSON_IsArray(value)) {
+        return is_shown(key) ? cJSON_Duplicate(value, false) : cJSON_CreateString("present");
+    }
+    bool is_object = cJSON_IsObject(value);
+    cJSON *copy = is_object ? cJSON_CreateObject() : cJSON_CreateArray();
+    for (const cJSON *item = value->child; item != NULL; item = item->next) {
+        if (is_object) {
+            cJSON_AddItemToObject(copy, item->string, hide(item, item->string));
+        } else {
+            cJSON_AddItemToArray(copy, hide(item, key));
+        }
+    }
+    return copy;
+}
+
+static void add_hidden_body(cJSON *line, const struct sim_request *request)
+{
+    if (request->body_len == 0) {
+        cJSON_AddNullToObject(line, "body");
+    } else if (sim_text_is_json(request->body, request->body_len, SIM_JSON_DEPTH_MAX)) {
+        cJSON *body = cJSON_ParseWithLength(request->body, request->body_len);
+        cJSON_AddItemToObject(line, "body", hide(body, NULL));
+        cJSON_Delete(body);
+    } else {
+        cJSON_AddStringToObject(line, "body", "present");
+    }
+}
+
 /* The body's own bytes where they are JSON, so that a reader sees 100 and 100.0, and a key given twice, as
  * sent. */
 static void add_body(cJSON *line, const struct sim_request *request)
@@ -91,7 +134,12 @@ void sim_journal_write(struct sim_journal *journal, const struct sim_journal_ent
     add_text(line, "path", entry->target->path);
     add_text(line, "query", entry->target->query);
     add_headers(line, entry->request);
-    add_body(line, entry->request);
+    cJSON_AddStringToObject(line, "auth", entry->auth);
+    if (entry->hides_body) {
+        add_hidden_body(line, entry->request);
+    } else {
+        add_body(line, entry->request);
+    }
     if (entry->answer->delivery == SIM_DELIVERY_NORMAL) {
         cJSON_AddNumberToObject(line, "status", entry->answer->http_status);
     } else {
@@ -100,6 +148,11 @@ void sim_journal_write(struct sim_journal *journal, const struct sim_journal_ent
     add_text(line, "service_id", entry->service_id);
     add_text(line, "fault", entry->fault);
     cJSON_AddBoolToObject(line, "executed", entry->executed);
+    if (entry->issued == SIM_ISSUED_NOT_ASKED) {
+        cJSON_AddNullToObject(line, "issued");
+    } else {
+        cJSON_AddBoolToObject(line, "issued", entry->issued == SIM_ISSUED_YES);
+    }
     cJSON_AddStringToObject(line, "request_id", entry->answer->request_id);
     add_text(line, "detail", entry->detail[0] != '\0' ? entry->detail : NULL);
     char *text = cJSON_PrintUnformatted(line);

@@ -20,6 +20,13 @@ struct sim_journal {
     uint64_t seq;
 };
 
+/* Whether a token was handed out. */
+enum sim_issued {
+    SIM_ISSUED_NOT_ASKED, /* not a request for a token */
+    SIM_ISSUED_NO,
+    SIM_ISSUED_YES,
+};
+
 struct sim_journal_entry {
     const struct sim_request *request;
     const struct sim_target *target;
@@ -28,6 +35,9 @@ struct sim_journal_entry {
     const char *fault;      /* NULL: none */
     const char *detail;     /* why it was refused; "": it was not */
     bool executed;          /* the service was changed */
+    const char *auth;       /* "token", "aksk" or "none" */
+    enum sim_issued issued;
+    bool hides_body; /* the body may hold a secret: of its texts only names, ids and methods are shown */
 };
 
 /*

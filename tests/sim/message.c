@@ -1,8 +1,7 @@
 #include "message.h"
 
 #include "alloc.h"
-
-#include "base/log.h"
+#include "random.h"
 
 #include <cjson/cJSON.h>
 
@@ -10,29 +9,39 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <unistd.h>
+#include <strings.h>
 
 const char *const sim_header_names[SIM_HEADER_COUNT] = {
     [SIM_HEADER_CONTENT_TYPE] = "content-type", [SIM_HEADER_AUTH_TOKEN] = "x-auth-token",
     [SIM_HEADER_REQUEST_ID] = "x-request-id",   [SIM_HEADER_TRACEPARENT] = "traceparent",
     [SIM_HEADER_USER_AGENT] = "user-agent",     [SIM_HEADER_ACCEPT] = "accept",
+    [SIM_HEADER_PROJECT_ID] = "x-project-id",
 };
+
+const char *sim_request_header(const struct sim_request *request, const char *name, size_t *count)
+{
+    const char *value = NULL;
+    *count = 0;
+    for (size_t i = 0; i < request->all_header_count; i++) {
+        if (strcasecmp(request->all_headers[i].name, name) == 0) {
+            value = *count == 0 ? request->all_headers[i].value : value;
+            ++*count;
+        }
+    }
+    return value;
+}
 
 void sim_answer_init(struct sim_answer *answer)
 {
     *answer = (struct sim_answer){0};
     unsigned char bytes[16];
-    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) {
-        BR_LOG(BR_LOG_ERROR, "no_random_bytes", br_log_text("from", "getrandom"));
-        _exit(1);
-    }
+    sim_random_fill(bytes, sizeof bytes);
     for (size_t i = 0; i < sizeof bytes; i++) {
         snprintf(answer->request_id + 2 * i, 3, "%02x", bytes[i]);
     }
 }
 
-static void drop_body(struct sim_answer *answer)
+void sim_answer_drop_body(struct sim_answer *answer)
 {
     free(answer->text);
     answer->text = NULL;
@@ -40,14 +49,27 @@ static void drop_body(struct sim_answer *answer)
     answer->run_count = 0;
 }
 
+void sim_answer_set_token(struct sim_answer *answer, const char *token)
+{
+    sim_answer_drop_token(answer);
+    answer->subject_token = sim_strdup(token);
+}
+
+void sim_answer_drop_token(struct sim_answer *answer)
+{
+    free(answer->subject_token);
+    answer->subject_token = NULL;
+}
+
 void sim_answer_finish(struct sim_answer *answer)
 {
-    drop_body(answer);
+    sim_answer_drop_body(answer);
+    sim_answer_drop_token(answer);
 }
 
 void sim_answer_take_text(struct sim_answer *answer, int http_status, const char *content_type, char *text)
 {
-    drop_body(answer);
+    sim_answer_drop_body(answer);
     answer->http_status = http_status;
     answer->content_type = content_type;
     answer->text = text;
@@ -66,11 +88,41 @@ void sim_answer_add_run(struct sim_answer *answer, const char *text, uint64_t co
     answer->runs[answer->run_count++] = (struct sim_run){.text = text, .len = strlen(text), .count = count};
 }
 
+static const char *title_of(int http_status)
+{
+    static const struct {
+        int http_status;
+        const char *title;
+    } titles[] = {
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {409, "Conflict"},
+        {429, "Too Many Requests"},
+        {500, "Internal Server Error"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
+    };
+    for (size_t i = 0; i < sizeof titles / sizeof titles[0]; i++) {
+        if (titles[i].http_status == http_status) {
+            return titles[i].title;
+        }
+    }
+    return "Error";
+}
+
 void sim_answer_set_error(struct sim_answer *answer, int http_status, const char *code, const char *message)
 {
     cJSON *body = cJSON_CreateObject();
     /* Each layer has its own order and its own keys, as captured from the live services. */
-    if (strncmp(code, "ModelArts.", strlen("ModelArts.")) == 0) {
+    if (code[0] == '\0') {
+        cJSON *error = cJSON_AddObjectToObject(body, "error");
+        cJSON_AddNumberToObject(error, "code", http_status);
+        cJSON_AddStringToObject(error, "message", message);
+        cJSON_AddStringToObject(error, "title", title_of(http_status));
+    } else if (strncmp(code, "ModelArts.", strlen("ModelArts.")) == 0) {
         cJSON_AddStringToObject(body, "error_code", code);
         cJSON_AddStringToObject(body, "error_msg", message);
     } else {

@@ -164,6 +164,53 @@ static const struct sim_shape_field property_fields[] = {
 };
 const struct sim_shape sim_shape_property = SHAPE_OF(property_fields);
 
+/* IAM knows the user by the domain's name and the user's own. */
+static const struct sim_shape_field token_domain_fields[] = {
+    {.key = "name", .kind = SIM_SHAPE_TEXT, .required = true},
+};
+static const struct sim_shape token_domain_shape = SHAPE_OF(token_domain_fields);
+
+static const struct sim_shape_field token_user_fields[] = {
+    {.key = "name", .kind = SIM_SHAPE_TEXT, .required = true},
+    {.key = "password", .kind = SIM_SHAPE_TEXT, .required = true},
+    {.key = "domain", .kind = SIM_SHAPE_OBJECT, .required = true, .shape = &token_domain_shape},
+};
+static const struct sim_shape token_user_shape = SHAPE_OF(token_user_fields);
+
+static const struct sim_shape_field token_password_fields[] = {
+    {.key = "user", .kind = SIM_SHAPE_OBJECT, .required = true, .shape = &token_user_shape},
+};
+static const struct sim_shape token_password_shape = SHAPE_OF(token_password_fields);
+
+static const struct sim_shape_field token_identity_fields[] = {
+    {.key = "methods", .kind = SIM_SHAPE_TEXTS, .required = true},
+    {.key = "password", .kind = SIM_SHAPE_OBJECT, .required = true, .shape = &token_password_shape},
+};
+static const struct sim_shape token_identity_shape = SHAPE_OF(token_identity_fields);
+
+/* One of the two; the caller checks that. */
+static const struct sim_shape_field token_project_fields[] = {
+    {.key = "id", .kind = SIM_SHAPE_TEXT},
+    {.key = "name", .kind = SIM_SHAPE_TEXT},
+};
+static const struct sim_shape token_project_shape = SHAPE_OF(token_project_fields);
+
+static const struct sim_shape_field token_scope_fields[] = {
+    {.key = "project", .kind = SIM_SHAPE_OBJECT, .required = true, .shape = &token_project_shape},
+};
+static const struct sim_shape token_scope_shape = SHAPE_OF(token_scope_fields);
+
+static const struct sim_shape_field token_auth_fields[] = {
+    {.key = "identity", .kind = SIM_SHAPE_OBJECT, .required = true, .shape = &token_identity_shape},
+    {.key = "scope", .kind = SIM_SHAPE_OBJECT, .required = true, .shape = &token_scope_shape},
+};
+static const struct sim_shape token_auth_shape = SHAPE_OF(token_auth_fields);
+
+static const struct sim_shape_field token_fields[] = {
+    {.key = "auth", .kind = SIM_SHAPE_OBJECT, .required = true, .shape = &token_auth_shape},
+};
+const struct sim_shape sim_shape_token = SHAPE_OF(token_fields);
+
 bool sim_shape_whole(const cJSON *value, bool text_too, int64_t *out)
 {
     const double limit = 9007199254740992.0;

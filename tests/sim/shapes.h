@@ -4,7 +4,8 @@
  * Unknown keys are let through, since no document says that ModelArts refuses them.
  *
  * Threads: any; the tables are constant.
- * Source:  ModelArts API reference, UpdateService tables 3 to 18 and UpdateServiceByProperty tables 3 and 4.
+ * Source:  ModelArts API reference, UpdateService tables 3 to 18 and UpdateServiceByProperty tables 3 and 4;
+ *          IAM API reference, KeystoneCreateUserTokenByPassword.
  */
 #ifndef SIM_SHAPES_H
 #define SIM_SHAPES_H
@@ -45,6 +46,7 @@ struct sim_shape {
 
 extern const struct sim_shape sim_shape_update;   /* the body of UpdateService */
 extern const struct sim_shape sim_shape_property; /* the body of UpdateServiceByProperty */
+extern const struct sim_shape sim_shape_token;    /* the body of IAM's KeystoneCreateUserTokenByPassword */
 
 /*
  * Checks |object| against |shape|. |path| is where it stands ("config[0]"), "" for the body.

@@ -19,8 +19,7 @@ static int hex_value(char c)
     return -1;
 }
 
-/* NULL when the text cannot be decoded. */
-static char *decode(const char *text, size_t len)
+char *sim_target_decode(const char *text, size_t len)
 {
     char *out = sim_alloc(len + 1);
     size_t out_len = 0;
@@ -64,7 +63,7 @@ bool sim_target_parse(const char *raw, struct sim_target *out)
         at++;
         size_t len = strcspn(at, "/");
         if (out->segment_count < SIM_TARGET_SEGMENTS_MAX) {
-            char *segment = decode(at, len);
+            char *segment = sim_target_decode(at, len);
             ok = ok && segment != NULL;
             out->segments[out->segment_count] = segment != NULL ? segment : sim_strdup("");
         }
@@ -93,11 +92,11 @@ char *sim_target_query_value(const struct sim_target *target, const char *key, b
         size_t len = strcspn(at, "&");
         const char *equals = memchr(at, '=', len);
         size_t key_len = equals != NULL ? (size_t)(equals - at) : len;
-        char *name = decode(at, key_len);
+        char *name = sim_target_decode(at, key_len);
         if (name != NULL && strcmp(name, key) == 0) {
             free(value);
             *found = true;
-            value = equals != NULL ? decode(equals + 1, len - key_len - 1) : sim_strdup("");
+            value = equals != NULL ? sim_target_decode(equals + 1, len - key_len - 1) : sim_strdup("");
         }
         free(name);
         at += len;

@@ -33,6 +33,12 @@ bool sim_target_parse(const char *raw, struct sim_target *out);
 void sim_target_finish(struct sim_target *target);
 
 /*
+ * |len| bytes of a path or a query, percent-decoded; a '+' stays one.
+ * Returned, release with free(); NULL: a '%' without two hex digits, or a NUL.
+ */
+char *sim_target_decode(const char *text, size_t len);
+
+/*
  * The decoded value of the last |key| in the query; "" for a key without a value.
  * |found| says whether the key is there. Returned, release with free(); NULL when it is absent or not
  * decodable.

@@ -1,4 +1,4 @@
-/* Tests of the fault and form parsers, of the answers faults give, and of the README's tables against them. */
+/* Tests of the fault and form parsers, of the answers faults give, of the README's tables against them. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -295,6 +295,16 @@ static bool accept_fault(const char *name, void *seen)
     return ok;
 }
 
+static bool accept_user_fault(const char *name, void *seen)
+{
+    struct sim_fault fault;
+    bool ok = sim_fault_parse_user(name, &fault);
+    if (ok) {
+        ((bool *)seen)[fault.kind] = true;
+    }
+    return ok;
+}
+
 static bool accept_form(const char *name, void *seen)
 {
     unsigned forms = sim_forms_parse(name);
@@ -307,6 +317,7 @@ static void test_readme_names_all_faults_and_no_other(void **state)
     (void)state;
     bool seen[SIM_FAULT_KIND_COUNT] = {false};
     assert_true(check_readme("fault-", accept_fault, seen) > 0);
+    assert_true(check_readme("iam-fault-", accept_user_fault, seen) > 0);
     for (int kind = 0; kind < SIM_FAULT_KIND_COUNT; kind++) {
         if (!seen[kind]) {
             fail_msg("README.md has no example of fault kind %d", kind);
