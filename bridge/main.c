@@ -15,6 +15,7 @@ static const struct command commands[] = {
     {"serve", br_cmd_serve, "run the bridge (the default)"},
     {"call", br_cmd_call, "make one call, JSON in and out"},
     {"routes", br_cmd_routes, "print the methods and where each goes"},
+    {"check", br_cmd_check, "tell whether ModelArts takes calls with these settings"},
     {"version", br_cmd_version, "print the version"},
 };
 static const size_t command_count = sizeof commands / sizeof commands[0];
@@ -27,6 +28,16 @@ static void print_help(void)
     for (size_t i = 0; i < command_count; i++)
         (void)printf("  %-9s %s\n", commands[i].name, commands[i].summary);
     (void)printf("\n\"modelarts-bridge COMMAND --help\" describes a command and its settings.\n");
+}
+
+/* NULL: there is none of this name. */
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < command_count; i++) {
+        if (strcmp(name, commands[i].name) == 0)
+            return &commands[i];
+    }
+    return NULL;
 }
 
 static int refuse(const char *name)
@@ -42,22 +53,33 @@ static int refuse(const char *name)
     return br_cmd_fail(BR_EXIT_USAGE, &st);
 }
 
+/* What "NAME --help" does. */
+static int run_help(const char *name)
+{
+    char flag[] = "--help";
+    char *arguments[] = {flag, NULL};
+    const struct command *command = find_command(name);
+    return command != NULL ? command->run(1, arguments) : refuse(name);
+}
+
 static int run(int argc, char **argv)
 {
     if (argc == 0)
         return commands[0].run(0, argv);
     const char *first = argv[0];
-    if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0) {
+    bool is_help = strcmp(first, "help") == 0;
+    if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 || (is_help && argc == 1)) {
         print_help();
         return BR_EXIT_OK;
     }
+    if (is_help)
+        return run_help(argv[1]);
+    if (strcmp(first, "--version") == 0)
+        return br_cmd_version(argc - 1, argv + 1);
     if (strncmp(first, "--", 2) == 0)
         return commands[0].run(argc, argv);
-    for (size_t i = 0; i < command_count; i++) {
-        if (strcmp(first, commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
-    }
-    return refuse(first);
+    const struct command *command = find_command(first);
+    return command != NULL ? command->run(argc - 1, argv + 1) : refuse(first);
 }
 
 int main(int argc, char **argv)

@@ -5,17 +5,23 @@
 set -eu
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 build="$root/build/quickstart"
-run="$build/run"
 stay=no
-case "${1-}" in
-'') ;;
---stay) stay=yes ;;
-*)
-    echo "quickstart.sh: unknown argument \"$1\"; accepted: --stay" >&2
-    exit 2
-    ;;
-esac
-mkdir -p "$run"
+for argument in "$@"; do
+    case "$argument" in
+    --stay) stay=yes ;;
+    -h | --help)
+        sed -n '2,4s/^# *//p' "$0"
+        exit 0
+        ;;
+    *)
+        echo "quickstart.sh: unknown argument \"$argument\"; accepted: --stay" >&2
+        exit 2
+        ;;
+    esac
+done
+# A folder of its own for each run: one that stays goes on writing into its.
+mkdir -p "$build"
+run=$(mktemp -d "$build/run.XXXXXX")
 
 step='starting'
 log="$run/setup.log"
@@ -41,6 +47,7 @@ finish() {
         stop
     elif [ "$stay" = no ]; then
         stop
+        rm -rf "$run"
     fi
     exit "$code"
 }
@@ -71,7 +78,7 @@ sim="$build/tests/sim/modelarts-sim"
 step='starting the stand-in for ModelArts'
 log="$run/sim.log"
 journal="$run/journal"
-rm -f "$journal" "$run/sim.port"
+touch "$journal"
 "$sim" --listen 127.0.0.1:0 --port-file "$run/sim.port" --journal "$journal" >"$log" 2>&1 &
 sim_pid=$!
 wait_for "$run/sim.port" '[0-9]' "$sim_pid"
@@ -92,32 +99,36 @@ tell() { # TITLE EXPECTED METHOD JSON
     echo "== $1"
     echo "gRPC    $3 $4"
     code=0
+    before=$(wc -l <"$journal")
     "$bridge" call --address "$address" --metadata x-auth-token=sim-token "$3" --data "$4" \
         >"$run/answer" 2>"$run/error" || code=$?
-    tail -n 1 "$journal" | jq -r '"REST    \(.method) \(.path)" + (if .body then " \(.body | tojson)" else "" end)'
+    tail -n "+$((before + 1))" "$journal" | jq -r '"REST    \(.method) \(.path)" + (if .body then " \(.body | tojson)" else "" end)'
     if [ "$code" -eq 0 ]; then
-        echo "answer  $(jq -c . "$run/answer")"
+        jq -c . "$run/answer" | sed 's/^\(.\{240\}\).*/\1 .../; s/^/answer  /'
     else
         sed 's/^/        /' "$run/error"
     fi
     [ "$code" -eq "$2" ]
 }
 
+# An update is RUNNING for a moment, and a service that deploys takes no second one.
+settle() {
+    step='waiting for the update'
+    tries=0
+    until "$bridge" call --address "$address" --metadata x-auth-token=sim-token ShowServiceUpdateLogs \
+        --data '{"service_id":"demo-service"}' 2>"$run/error" | jq -e '.logs[0].result == "SUCCESS"' >/dev/null; do
+        tries=$((tries + 1))
+        [ "$tries" -le 100 ]
+        sleep 0.1
+    done
+}
+
 tell 'Update a service: a new configuration for its model' 0 UpdateService \
     '{"service_id":"demo-service","description":"","config":[{"model_id":"demo-model","weight":100,"specification":"modelarts.vm.cpu.2u","instance_count":1}]}'
-
-# The update is RUNNING for a moment, and a service that deploys takes no second one.
-step='waiting for the update'
-tries=0
-until "$bridge" call --address "$address" --metadata x-auth-token=sim-token ShowServiceUpdateLogs \
-    --data '{"service_id":"demo-service"}' 2>"$run/error" | jq -e '.logs[0].result == "SUCCESS"' >/dev/null; do
-    tries=$((tries + 1))
-    [ "$tries" -le 100 ]
-    sleep 0.1
-done
-
+settle
 tell 'Change its number of instances' 0 UpdateServiceByProperty \
     '{"service_id":"demo-service","changed_property":"instance_count","configs":[{"model_id":"demo-model","changed_value":2}]}'
+settle
 tell 'Read its update logs' 0 ShowServiceUpdateLogs '{"service_id":"demo-service"}'
 # 64 and the gRPC code: NOT_FOUND is 5.
 tell 'Update a service that does not exist: a precise status instead of a guess' 69 UpdateService \

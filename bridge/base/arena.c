@@ -28,6 +28,8 @@ void br_arena_finish(struct br_arena *arena)
     struct br_arena_block *block = arena->blocks;
     while (block != NULL) {
         struct br_arena_block *next = block->next;
+        /* A call's token is in its arena: freed memory shall not hold it. */
+        explicit_bzero(block->data, block->used_bytes);
         free(block);
         block = next;
     }

@@ -23,7 +23,7 @@ struct br_arena {
 /* |arena| becomes empty and may hand out at most |limit_bytes|; nothing is allocated yet. */
 void br_arena_init(struct br_arena *arena, size_t limit_bytes);
 
-/* Releases every block. Accepts NULL and a zeroed arena; the arena may be initialised again. */
+/* Wipes and releases every block. Accepts NULL and a zeroed arena; the arena may be initialised again. */
 void br_arena_finish(struct br_arena *arena);
 
 /*

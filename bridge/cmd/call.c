@@ -32,6 +32,8 @@ static const char warning_key[] = "modelarts-bridge-warning";
 
 struct call_settings {
     const char *address;
+    bool use_tls;
+    struct br_client_tls tls;
     struct br_texts metadata;
     int64_t timeout_ms;
     const char *data;
@@ -55,6 +57,33 @@ static const struct br_setting rows[] = {
      .initial = "127.0.0.1:50051",
      .metavar = "ADDRESS",
      .help = "Where the bridge listens: HOST:PORT or unix:PATH."},
+    {.flag = "tls",
+     .kind = BR_SETTING_SWITCH,
+     .offset = offsetof(struct call_settings, use_tls),
+     .help = "Use TLS, as a bridge with --tls-cert expects over TCP."},
+    {.flag = "ca-file",
+     .kind = BR_SETTING_FILE,
+     .offset = offsetof(struct call_settings, tls.ca_file),
+     .metavar = "FILE",
+     .help =
+         "With --tls: PEM file with the certificate authorities that may vouch for the bridge, instead of "
+         "the system's."},
+    {.flag = "tls-cert",
+     .kind = BR_SETTING_FILE,
+     .offset = offsetof(struct call_settings, tls.cert_file),
+     .metavar = "FILE",
+     .help = "With --tls: PEM file with the caller's certificate, for a bridge with --client-ca; needs "
+             "--tls-key."},
+    {.flag = "tls-key",
+     .kind = BR_SETTING_FILE,
+     .offset = offsetof(struct call_settings, tls.key_file),
+     .metavar = "FILE",
+     .help = "With --tls: PEM file with the private key of --tls-cert."},
+    {.flag = "tls-server-name",
+     .kind = BR_SETTING_TEXT,
+     .offset = offsetof(struct call_settings, tls.server_name),
+     .metavar = "NAME",
+     .help = "With --tls: the name in the bridge's certificate, instead of the host of --address."},
     {.flag = "metadata",
      .kind = BR_SETTING_TEXTS,
      .offset = offsetof(struct call_settings, metadata),
@@ -153,6 +182,23 @@ static bool read_metadata(const struct br_texts *texts, struct br_arena *arena, 
     return true;
 }
 
+/* Points |out| at the TLS settings, NULL without --tls; options that would be without effect are refused. */
+static bool read_tls(const struct call_settings *settings, const struct br_client_tls **out,
+                     struct br_status *st)
+{
+    const struct br_client_tls *tls = &settings->tls;
+    bool has_options =
+        tls->ca_file != NULL || tls->cert_file != NULL || tls->key_file != NULL || tls->server_name != NULL;
+    if (has_options && !settings->use_tls)
+        return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
+                             "--ca-file, --tls-cert, --tls-key and --tls-server-name need --tls");
+    if ((tls->cert_file == NULL) != (tls->key_file == NULL))
+        return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
+                             "--tls-cert and --tls-key belong together: give both or none");
+    *out = settings->use_tls ? tls : NULL;
+    return true;
+}
+
 static bool fail_text(enum br_buf_result result, struct br_status *st)
 {
     if (result == BR_BUF_FULL)
@@ -213,7 +259,7 @@ static bool print_response(const struct br_method *method, const struct br_clien
 {
     struct br_violations violations;
     br_violations_init(&violations, arena);
-    if (!br_wire_check(method->output, answer->bytes, answer->len, &violations, st)) {
+    if (!br_wire_check(method->output, answer->bytes, answer->len, BR_MAX_ANSWER_ELEMENTS, &violations, st)) {
         br_status_prefix(st, "the answer");
         return false;
     }
@@ -270,6 +316,7 @@ static int call(const struct br_contract *contract, const struct call_settings *
     size_t json_len = 0;
     struct br_client_answer answer;
     if (!br_call_method(methods, method_count, positional->items[0], &method, &st) ||
+        !read_tls(settings, &request.tls, &st) ||
         !read_metadata(&settings->metadata, arena, &request.metadata, &st) ||
         !find_data(settings->data, data, &json, &json_len, &st) ||
         !br_call_data(method, json, json_len, arena, &request.bytes, &request.len, &st))

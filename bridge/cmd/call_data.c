@@ -230,9 +230,68 @@ static bool check_no_empty(const struct br_method *method, const cJSON *json, co
     if (path == NULL)
         return br_arena_fail(arena, st);
     return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting,
-                         "--data: %s is empty, and is sent as such only when %s names it, together with "
-                         "everything else that is to be sent",
-                         path, method->mask->key);
+                         "--data: %s is empty, and is sent as such only when %s names it, such as "
+                         "\"%s\":\"%s\", together with everything else that is to be sent",
+                         path, method->mask->key, method->mask->key, path);
+}
+
+static bool find_null(const struct br_message_plan *plan, const cJSON *json, const struct br_place *parent,
+                      struct br_arena *arena, const char **path);
+
+/* The same for one value: |json| at |place|, of a message of |plan|, or NULL where it is no message. */
+static bool find_null_value(const struct br_message_plan *plan, const cJSON *json,
+                            const struct br_place *place, struct br_arena *arena, const char **path)
+{
+    if (cJSON_IsNull(json)) {
+        *path = br_place_text(place, arena);
+        return true;
+    }
+    return plan != NULL && plan->shape == BR_SHAPE_FIELDS && cJSON_IsObject(json) &&
+           find_null(plan, json, place, arena, path);
+}
+
+/*
+ * Whether |json| has a null somewhere below |parent| where it would be read as absent; inside free JSON it is a
+ * value. |path| then becomes its place, NULL without memory. The nesting is bounded by br_json_parse().
+ */
+static bool find_null(const struct br_message_plan *plan, const cJSON *json, const struct br_place *parent,
+                      struct br_arena *arena, const char **path)
+{
+    for (const cJSON *member = json->child; member != NULL; member = member->next) {
+        const struct br_field_plan *field = field_by_key(plan, member->string);
+        if (field == NULL)
+            continue;
+        struct br_place place = {.parent = parent, .name = field->name, .index = BR_PLACE_NO_INDEX};
+        bool is_list = field->label == BR_LABEL_REPEATED && cJSON_IsArray(member);
+        bool is_map = field->label == BR_LABEL_MAP && cJSON_IsObject(member);
+        if (!is_list && !is_map) {
+            if (find_null_value(field->message, member, &place, arena, path))
+                return true;
+            continue;
+        }
+        const struct br_message_plan *inner = is_map ? field->message->fields[1].message : field->message;
+        struct br_place entry = {.parent = &place, .index = BR_PLACE_NO_INDEX, .is_key = true};
+        size_t index = 0;
+        for (const cJSON *item = member->child; item != NULL; item = item->next) {
+            place.index = is_list ? index++ : BR_PLACE_NO_INDEX;
+            entry.name = item->string;
+            if (find_null_value(inner, item, is_list ? &place : &entry, arena, path))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* A null would be left out of the request, and nothing that was given is dropped in silence. */
+static bool check_no_null(const struct br_method *method, const cJSON *json, struct br_arena *arena,
+                          struct br_status *st)
+{
+    const char *path;
+    if (!find_null(method->input, json, NULL, arena, &path))
+        return true;
+    if (path == NULL)
+        return br_arena_fail(arena, st);
+    return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting, "--data: %s is null; leave it out", path);
 }
 
 /* Packs |message|; the arena's ceiling bounds it. */
@@ -252,8 +311,11 @@ bool br_call_data(const struct br_method *method, const char *json, size_t len, 
                   const uint8_t **packed, size_t *packed_len, struct br_status *st)
 {
     struct collector collector = {.observer = {.seen = collect}};
-    const struct br_json_reader reader = {
-        .code = BR_INVALID_ARGUMENT, .reason = bad_setting, .arena = arena, .observer = &collector.observer};
+    const struct br_json_reader reader = {.code = BR_INVALID_ARGUMENT,
+                                          .reason = bad_setting,
+                                          .is_input = true,
+                                          .arena = arena,
+                                          .observer = &collector.observer};
     cJSON *tree = NULL;
     if (!br_json_parse(&reader, json, len, &tree, st)) {
         br_status_prefix(st, "--data");
@@ -269,7 +331,7 @@ bool br_call_data(const struct br_method *method, const char *json, size_t len, 
         br_status_prefix(st, "--data");
     else if (collector.count > 0)
         (void)refuse_unknown(method, &collector, st);
-    else if (check_no_empty(method, tree, request, arena, st))
+    else if (check_no_null(method, tree, arena, st) && check_no_empty(method, tree, request, arena, st))
         ok = pack(request, arena, packed, packed_len, st);
     cJSON_Delete(tree);
     return ok;

@@ -26,8 +26,8 @@ bool br_call_method(const struct br_method *methods, size_t count, const char *n
  * with commas.
  * |packed| in |arena|.
  * Errors:  INVALID_ARGUMENT/BAD_SETTING: not one JSON object; a value that its field cannot hold, which is
- * named; unknown keys and literals, all of them, with what is accepted; an empty list or map without a field
- * mask, which alone could send it.
+ * named; unknown keys and literals, all of them, with what is accepted; a null outside free
+ * JSON, which nothing is sent for; an empty list or map without a field mask, which alone could send it.
  *          RESOURCE_EXHAUSTED/OUT_OF_MEMORY
  */
 bool br_call_data(const struct br_method *method, const char *json, size_t len, struct br_arena *arena,

@@ -2,6 +2,7 @@
 
 #include "cmd/address.h"
 #include "cmd/cmd.h"
+#include "serve/pem.h"
 #include "translate/violation.h"
 
 #include <grpc/byte_buffer_reader.h>
@@ -48,7 +49,29 @@ static const char *make_target(const char *address, struct br_arena *arena, stru
     return target;
 }
 
-static grpc_channel *open_channel(const char *target)
+/* NULL, with |st| set, where a file cannot be used. */
+static grpc_channel_credentials *make_credentials(const struct br_client_tls *tls, struct br_status *st)
+{
+    if (tls == NULL)
+        return grpc_insecure_credentials_create();
+    char *ca = NULL;
+    char *cert = NULL;
+    char *key = NULL;
+    grpc_channel_credentials *credentials = NULL;
+    if ((tls->ca_file == NULL || br_pem_read("--ca-file", tls->ca_file, BR_PEM_CERTIFICATES, &ca, st)) &&
+        (tls->cert_file == NULL ||
+         (br_pem_read("--tls-cert", tls->cert_file, BR_PEM_CERTIFICATES, &cert, st) &&
+          br_pem_read("--tls-key", tls->key_file, BR_PEM_PRIVATE_KEY, &key, st)))) {
+        grpc_ssl_pem_key_cert_pair pair = {.private_key = key, .cert_chain = cert};
+        credentials = grpc_ssl_credentials_create_ex(ca, cert != NULL ? &pair : NULL, NULL, NULL);
+    }
+    br_pem_free(ca);
+    br_pem_free(cert);
+    br_pem_free(key);
+    return credentials;
+}
+
+static grpc_channel *open_channel(const char *target, const struct br_client_tls *tls, struct br_status *st)
 {
     char user_agent[64];
     (void)snprintf(user_agent, sizeof user_agent, "modelarts-bridge-call/%s", br_version());
@@ -68,9 +91,16 @@ static grpc_channel *open_channel(const char *target)
         {.type = GRPC_ARG_INTEGER,
          .key = (char *)GRPC_ARG_MAX_METADATA_SIZE,
          .value = {.integer = BR_CLIENT_MAX_METADATA_BYTES}},
+        {.type = GRPC_ARG_STRING, .key = (char *)GRPC_SSL_TARGET_NAME_OVERRIDE_ARG},
     };
-    const grpc_channel_args list = {.num_args = sizeof args / sizeof args[0], .args = args};
-    grpc_channel_credentials *credentials = grpc_insecure_credentials_create();
+    grpc_channel_args list = {.num_args = sizeof args / sizeof args[0], .args = args};
+    if (tls != NULL && tls->server_name != NULL)
+        args[list.num_args - 1].value.string = (char *)(uintptr_t)tls->server_name;
+    else
+        list.num_args--;
+    grpc_channel_credentials *credentials = make_credentials(tls, st);
+    if (credentials == NULL)
+        return NULL;
     grpc_channel *channel = grpc_channel_create(target, credentials, &list);
     grpc_channel_credentials_release(credentials);
     return channel;
@@ -222,9 +252,10 @@ bool br_client_call(const struct br_client_request *request, struct br_arena *ar
 
     grpc_init();
     bool ok = make_metadata(&request->metadata, metadata, st);
+    grpc_channel *channel = ok ? open_channel(target, request->tls, st) : NULL;
+    ok = channel != NULL;
     if (ok) {
         grpc_completion_queue *queue = grpc_completion_queue_create_for_pluck(NULL);
-        grpc_channel *channel = open_channel(target);
         grpc_slice method = grpc_slice_from_copied_string(request->method);
         gpr_timespec deadline = gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
                                              gpr_time_from_millis(request->timeout_ms, GPR_TIMESPAN));

@@ -27,6 +27,9 @@ int br_cmd_call(int argc, char **argv);
 /* Prints the method table, the error table or the settings. cmd/routes.c */
 int br_cmd_routes(int argc, char **argv);
 
+/* Tells what is wrong with the settings, or outside. cmd/check.c */
+int br_cmd_check(int argc, char **argv);
+
 /* Prints the version. cmd/version.c */
 int br_cmd_version(int argc, char **argv);
 

@@ -23,7 +23,7 @@ static const struct br_setting rows[] = {
     {.flag = "errors",
      .kind = BR_SETTING_SWITCH,
      .offset = offsetof(struct routes_settings, errors),
-     .help = "Print the error codes of ModelArts, its gateway and IAM, and the gRPC code of each."},
+     .help = "Print the error codes of ModelArts, its gateway and IAM, and what each becomes."},
     {.flag = "settings",
      .kind = BR_SETTING_SWITCH,
      .offset = offsetof(struct routes_settings, settings),
@@ -88,9 +88,27 @@ static const char *route_cell(const void *data, size_t row, size_t column)
     }
 }
 
+/* As the column |detail| of a table has it; good until the next call. */
+static const char *detail_of(const struct br_error_row *error)
+{
+    static char resource[128];
+    switch (error->detail) {
+    case BR_DETAIL_NONE:
+        break;
+    case BR_DETAIL_QUOTA:
+        return "quota";
+    case BR_DETAIL_PRECONDITION:
+        return "precondition";
+    case BR_DETAIL_RESOURCE:
+        (void)snprintf(resource, sizeof resource, "resource:%s", error->resource_type);
+        return resource;
+    }
+    return "-";
+}
+
 static const char *error_cell(const void *data, size_t row, size_t column)
 {
-    static const char *const heading[] = {"HTTP", "CODE", "GRPC", "REASON"};
+    static const char *const heading[] = {"HTTP", "CODE", "GRPC", "REASON", "DETAIL"};
     /* Read before the next cell is asked for. */
     static char http[8];
     if (row == 0)
@@ -104,8 +122,10 @@ static const char *error_cell(const void *data, size_t row, size_t column)
         return error->vendor_code;
     case 2:
         return br_code_name(error->code);
-    default:
+    case 3:
         return error->reason;
+    default:
+        return detail_of(error);
     }
 }
 
@@ -131,7 +151,7 @@ int br_cmd_routes(int argc, char **argv)
     if (settings.errors && settings.settings) {
         struct br_status st;
         (void)br_status_set(&st, BR_INVALID_ARGUMENT, "BAD_SETTING",
-                            "routes: give one of --errors and --settings");
+                            "routes: give --errors or --settings, not both");
         return br_cmd_fail(BR_EXIT_USAGE, &st);
     }
     if (settings.settings) {
@@ -139,7 +159,7 @@ int br_cmd_routes(int argc, char **argv)
         return BR_EXIT_OK;
     }
     if (settings.errors) {
-        print_table(br_error_table_count + 1, 4, error_cell, br_error_table);
+        print_table(br_error_table_count + 1, 5, error_cell, br_error_table);
         return BR_EXIT_OK;
     }
     return print_routes();

@@ -1,11 +1,11 @@
-#include "base/file.h"
 #include "base/log.h"
 #include "cmd/cmd.h"
 #include "cmd/serve_settings.h"
+#include "cmd/upstream_setup.h"
 #include "serve/drift.h"
 #include "serve/server.h"
-#include "translate/error_table.h"
 #include "translate/named_rules.h"
+#include "upstream/auth_token.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -95,23 +95,10 @@ static void log_start(const struct br_serve_settings *settings, const struct br_
         BR_LOG(BR_LOG_INFO, "listening", br_log_text("address", address));
 }
 
-/* The operator's rows of the error table; none where there is no file. */
-static bool read_error_overrides(const char *path, struct br_error_table *out, struct br_status *st)
+/* Reports why there is no start: a setting that is wrong, or anything else. */
+static int fail_start(const struct br_status *st)
 {
-    if (path == NULL)
-        return true;
-    struct br_buf text;
-    br_buf_init(&text, BR_ERROR_TABLE_MAX_BYTES);
-    int error = br_file_read(path, &text);
-    bool ok = error == 0 ? br_error_table_parse(text.data, text.len, out, st)
-                         : br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING", "cannot be read: %s",
-                                         strerror(error));
-    br_buf_finish(&text);
-    if (!ok) {
-        br_status_prefix(st, path);
-        br_status_prefix(st, "--error-overrides");
-    }
-    return ok;
+    return br_cmd_fail(st->code == BR_INVALID_ARGUMENT ? BR_EXIT_USAGE : BR_EXIT_FAILED, st);
 }
 
 /* The settings are good: start, serve, drain. */
@@ -120,14 +107,10 @@ static int serve(const struct br_serve_settings *settings, const sigset_t *endin
     struct br_status st;
     struct br_contract *contract = NULL;
     struct br_drift_log *drift = NULL;
-    struct br_error_table errors = {0};
+    struct br_upstream_setup setup = {0};
     struct br_server *server = NULL;
     int code = BR_EXIT_FAILED;
 
-    if (!read_error_overrides(settings->error_overrides, &errors, &st)) {
-        code = br_cmd_fail(BR_EXIT_USAGE, &st);
-        goto done;
-    }
     if (!br_contract_create(&br_schema_linked, br_named_functions, br_named_functions_count, &contract,
                             &st) ||
         !br_http_curl_global_init(&st)) {
@@ -141,49 +124,43 @@ static int serve(const struct br_serve_settings *settings, const sigset_t *endin
         goto done;
     }
 
-    char user_agent[64];
-    (void)snprintf(user_agent, sizeof user_agent, "modelarts-bridge/%s", br_version());
-    struct br_retry_budget retries;
-    br_retry_budget_init(&retries);
-    struct br_header project = {.name = "project_id", .value = settings->project_id};
+    if (!br_upstream_setup_init(settings, &setup, &st)) {
+        code = fail_start(&st);
+        goto done;
+    }
+    setup.call.drift = settings->upstream_drift != BR_DRIFT_IGNORE ? br_drift_log_observer(drift) : NULL;
     const struct br_server_config config = {
-        .listen = settings->listen,
+        .listen = {.addresses = settings->listen,
+                   .cert_file = settings->tls_cert,
+                   .key_file = settings->tls_key,
+                   .client_ca_file = settings->client_ca,
+                   .allowed_callers = settings->allow_callers,
+                   .unix_mode = settings->unix_socket_permissions,
+                   .holds_credential = setup.holds_credential,
+                   .allow_unauthenticated_callers = settings->allow_unauthenticated_callers},
         .shards = settings->shards,
         .max_in_flight = settings->max_in_flight,
         .max_request_bytes = settings->max_request_bytes,
-        .http = {.connect_timeout_ms = settings->connect_timeout_ms,
-                 .max_connections = (long)settings->max_upstream_connections,
-                 .ca_file = settings->ca_file,
-                 .http2 = settings->upstream_http2 == BR_HTTP2_AUTO,
-                 .user_agent = user_agent},
-        .call = {.rest = {.base_url = settings->upstream.base,
-                          .defaults = {.items = &project, .count = settings->project_id != NULL ? 1 : 0}},
-                 .forward = {.metadata = settings->forward_metadata, .headers = settings->return_header},
-                 .auth = br_auth_passthrough(),
-                 .retries = &retries,
-                 .max_attempts = (int)settings->max_attempts,
-                 .clock = br_clock_system(),
-                 .errors = &errors,
-                 .strict_drift = settings->upstream_drift == BR_DRIFT_STRICT,
-                 .drift = settings->upstream_drift != BR_DRIFT_IGNORE ? br_drift_log_observer(drift) : NULL,
-                 .default_timeout_ms = settings->default_timeout_ms,
-                 .max_timeout_ms = settings->max_timeout_ms,
-                 .max_response_bytes = settings->max_response_bytes},
+        .http = setup.http,
+        .call = setup.call,
     };
     if (!br_server_create(contract, &config, &server, &st)) {
-        code = br_cmd_fail(st.code == BR_INVALID_ARGUMENT ? BR_EXIT_USAGE : BR_EXIT_FAILED, &st);
+        code = fail_start(&st);
         goto done;
     }
 
     log_start(settings, server);
+    if (setup.token != NULL) {
+        br_auth_token_prefetch(setup.token);
+    }
     run_until_drained(server, ending);
     code = BR_EXIT_OK;
 
 done:
     br_server_destroy(server);
+    br_upstream_setup_finish(&setup);
     br_drift_log_destroy(drift);
     br_contract_destroy(contract);
-    br_error_table_finish(&errors);
     if (code == BR_EXIT_OK)
         br_log(BR_LOG_INFO, "stopped", NULL, 0);
     return code;

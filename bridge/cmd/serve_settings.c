@@ -16,6 +16,12 @@ _Static_assert(BR_LOG_ERROR == 0 && BR_LOG_DEBUG == 3, "the choices are the leve
 /* In the order of enum br_http2_choice. */
 static const char *const http2_choices[] = {"auto", "off", NULL};
 
+/* In the order of enum br_auth_choice. */
+static const char *const auth_choices[] = {"passthrough", "token", "aksk", NULL};
+
+/* In the order of enum br_aksk_choice. */
+static const char *const aksk_choices[] = {"access", "credential", NULL};
+
 /* In the order of enum br_drift_mode. */
 static const char *const drift_choices[] = {"ignore", "warn", "strict", NULL};
 
@@ -34,7 +40,41 @@ static const struct br_setting rows[] = {
      FIELD(listen),
      .initial = "127.0.0.1:50051",
      .metavar = "ADDRESS",
-     .help = "Where to take gRPC calls: HOST:PORT (port 0: any free one) or unix:PATH."},
+     .help = "Where to take gRPC calls: HOST:PORT (port 0: any free one; an IPv6 address in brackets: "
+             "[::1]:50051) or unix:PATH; may be repeated."},
+    {.flag = "tls-cert",
+     .kind = BR_SETTING_FILE,
+     FIELD(tls_cert),
+     .metavar = "FILE",
+     .help = "PEM file with the bridge's certificate and its chain: callers over TCP use TLS. Read again "
+             "when it changes; needs --tls-key."},
+    {.flag = "tls-key",
+     .kind = BR_SETTING_FILE,
+     FIELD(tls_key),
+     .metavar = "FILE",
+     .help = "PEM file with the private key of --tls-cert, not encrypted. Read again when it changes."},
+    {.flag = "client-ca",
+     .kind = BR_SETTING_FILE,
+     FIELD(client_ca),
+     .metavar = "FILE",
+     .help = "PEM file with certificate authorities: callers over TCP need a certificate of one of them. "
+             "Read again when it changes; needs --tls-cert."},
+    {.flag = "allow-caller",
+     .kind = BR_SETTING_TEXTS,
+     FIELD(allow_callers),
+     .metavar = "NAME",
+     .help = "A URI or DNS name that must stand, exactly so, in the certificate of a caller over TCP; may be "
+             "repeated. Without it each caller with a certificate may call. Needs --client-ca."},
+    {.flag = "allow-unauthenticated-callers",
+     .kind = BR_SETTING_SWITCH,
+     FIELD(allow_unauthenticated_callers),
+     .help = "Let a bridge that holds a credential listen beyond this host without --client-ca."},
+    {.flag = "unix-socket-mode",
+     .kind = BR_SETTING_TEXT,
+     FIELD(unix_socket_mode),
+     .initial = "0660",
+     .metavar = "MODE",
+     .help = "Permissions of unix sockets, octal; a caller needs to write."},
     {.flag = "upstream-url",
      .kind = BR_SETTING_TEXT,
      FIELD(upstream_url),
@@ -108,7 +148,7 @@ static const struct br_setting rows[] = {
     {.flag = "shards",
      .kind = BR_SETTING_COUNT,
      FIELD(shards),
-     .initial = "2",
+     .initial = "1",
      .metavar = "COUNT",
      .min = 1,
      .max = 64,
@@ -134,6 +174,52 @@ static const struct br_setting rows[] = {
      .metavar = "FILE",
      .help = "PEM file with the certificate authorities that may vouch for the upstream, instead of the "
              "system's."},
+    {.flag = "auth",
+     .kind = BR_SETTING_CHOICE,
+     FIELD(auth),
+     .initial = "passthrough",
+     .metavar = "HOW",
+     .choices = auth_choices,
+     .help = "Whose credential ModelArts sees: passthrough (each caller's own x-auth-token), token (the "
+             "bridge's, from IAM), "
+             "aksk (requests signed with the bridge's access key)."},
+    {.flag = "credentials-dir",
+     .kind = BR_SETTING_TEXT,
+     FIELD(credentials_dir),
+     .metavar = "FOLDER",
+     .help = "The files with the bridge's credential, read again when they change. For token: username, "
+             "password, domain, "
+             "project. For aksk: access-key, secret-key, and security-token if there is one."},
+    {.flag = "iam-url",
+     .kind = BR_SETTING_TEXT,
+     FIELD(iam_url),
+     .metavar = "URL",
+     .help = "The IAM endpoint for token, such as https://iam.eu-de.otc.t-systems.com."},
+    {.flag = "iam-timeout",
+     .kind = BR_SETTING_DURATION,
+     FIELD(iam_timeout_ms),
+     .initial = "10s",
+     .metavar = "DURATION",
+     .min = 1,
+     .max = SECONDS(300),
+     .help = "How long one fetch of a token may take (ms, s, m)."},
+    {.flag = "aksk-dialect",
+     .kind = BR_SETTING_CHOICE,
+     FIELD(aksk_dialect),
+     .initial = "access",
+     .metavar = "DIALECT",
+     .choices = aksk_choices,
+     .help = "How aksk signs: access (what the gateway documents), credential (with region and service)."},
+    {.flag = "aksk-region",
+     .kind = BR_SETTING_TEXT,
+     FIELD(aksk_region),
+     .metavar = "REGION",
+     .help = "The region that the credential dialect signs for; empty by default."},
+    {.flag = "aksk-service",
+     .kind = BR_SETTING_TEXT,
+     FIELD(aksk_service),
+     .metavar = "SERVICE",
+     .help = "The service that the credential dialect signs for; empty by default."},
     {.flag = "forward-metadata",
      .kind = BR_SETTING_TEXTS,
      FIELD(forward_metadata),
@@ -219,9 +305,77 @@ static bool check_count(const char *flag, const struct br_texts *texts, size_t m
                          "--%s: given %zu times; at most %zu are accepted", flag, texts->count, max_count);
 }
 
+static bool check_callers(const struct br_serve_settings *settings, struct br_status *st)
+{
+    const char *problem = NULL;
+    if ((settings->tls_cert == NULL) != (settings->tls_key == NULL))
+        problem = "--tls-cert and --tls-key belong together: give both or none";
+    else if (settings->client_ca != NULL && settings->tls_cert == NULL)
+        problem = "--client-ca: certificates of callers need TLS: give --tls-cert and --tls-key too";
+    else if (settings->allow_callers.count > 0 && settings->client_ca == NULL)
+        problem = "--allow-caller: only certificates of callers have names: give --client-ca too";
+    return problem == NULL || br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING", "%s", problem);
+}
+
+/* Three octal digits, and a zero before them if that is how the operator knows them. */
+static bool read_mode(const char *text, mode_t *out, struct br_status *st)
+{
+    const char *digits = text[0] == '0' && strlen(text) == 4 ? text + 1 : text;
+    if (strlen(digits) != 3 || strspn(digits, "01234567") != 3) {
+        char quoted[BR_QUOTE_CAP];
+        return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
+                             "--unix-socket-mode: %s is not three octal digits, such as 0660 or 600",
+                             br_violation_quote(text, quoted));
+    }
+    *out = 0;
+    for (const char *digit = digits; *digit != '\0'; digit++)
+        *out = *out << 3 | (mode_t)(*digit - '0');
+    return true;
+}
+
+static bool read_url(const char *flag, const char *text, struct br_upstream_url *out, struct br_status *st)
+{
+    if (br_upstream_url_read(text, out, st)) {
+        return true;
+    }
+    br_status_prefix(st, flag);
+    return false;
+}
+
+/* A setting without a use is a mistake that would show only later: somebody thinks that it works. */
+static bool check_auth(struct br_serve_settings *settings, struct br_status *st)
+{
+    bool passthrough = settings->auth == BR_AUTH_CHOICE_PASSTHROUGH;
+    bool token = settings->auth == BR_AUTH_CHOICE_TOKEN;
+    bool credential = settings->auth == BR_AUTH_CHOICE_AKSK && settings->aksk_dialect == BR_AKSK_CREDENTIAL;
+    const char *how = auth_choices[settings->auth];
+    const struct {
+        const char *flag;
+        bool given, wanted, needed;
+    } rules[] = {
+        {"--credentials-dir", settings->credentials_dir != NULL, !passthrough, !passthrough},
+        {"--iam-url", settings->iam_url != NULL, token, token},
+        {"--aksk-region", settings->aksk_region != NULL, credential, false},
+        {"--aksk-service", settings->aksk_service != NULL, credential, false},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        if (rules[i].needed && !rules[i].given) {
+            return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING", "--auth=%s needs %s", how,
+                                 rules[i].flag);
+        }
+        if (rules[i].given && !rules[i].wanted) {
+            return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING", "%s has no use with --auth=%s%s",
+                                 rules[i].flag, how,
+                                 settings->auth == BR_AUTH_CHOICE_AKSK ? " --aksk-dialect=access" : "");
+        }
+    }
+    return !token || read_url("--iam-url", settings->iam_url, &settings->iam, st);
+}
+
 bool br_serve_settings_check(struct br_serve_settings *settings, struct br_status *st)
 {
-    if (!check_listen(&settings->listen, st))
+    if (!check_listen(&settings->listen, st) || !check_callers(settings, st) ||
+        !read_mode(settings->unix_socket_mode, &settings->unix_socket_permissions, st))
         return false;
     if (settings->default_timeout_ms > settings->max_timeout_ms)
         return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
@@ -232,5 +386,6 @@ bool br_serve_settings_check(struct br_serve_settings *settings, struct br_statu
     if (!check_count("forward-metadata", &settings->forward_metadata, MAX_FORWARDED, st) ||
         !check_count("return-header", &settings->return_header, BR_HTTP_OWN_HEADERS_MAX, st))
         return false;
-    return br_upstream_url_read(settings->upstream_url, &settings->upstream, st);
+    return read_url("--upstream-url", settings->upstream_url, &settings->upstream, st) &&
+           check_auth(settings, st);
 }

@@ -10,12 +10,25 @@
 #include "base/settings.h"
 #include "cmd/upstream_url.h"
 
+#include <sys/types.h>
+
 /* Bytes of a project ID. Source: the rule on project_id in proto/modelarts/v1/modelarts_service.proto. */
 #define BR_PROJECT_ID_MAX_BYTES 128
 
 enum br_http2_choice {
     BR_HTTP2_AUTO, /* offered over https, by ALPN */
     BR_HTTP2_OFF,
+};
+
+enum br_auth_choice {
+    BR_AUTH_CHOICE_PASSTHROUGH, /* each caller's own token */
+    BR_AUTH_CHOICE_TOKEN,       /* a token of IAM, fetched with a user's password */
+    BR_AUTH_CHOICE_AKSK,        /* each request signed with an access key */
+};
+
+enum br_aksk_choice {
+    BR_AKSK_ACCESS,     /* "Access=", of the gateway */
+    BR_AKSK_CREDENTIAL, /* "Credential=", with region and service */
 };
 
 enum br_drift_mode {
@@ -26,6 +39,13 @@ enum br_drift_mode {
 
 struct br_serve_settings {
     struct br_texts listen;
+    const char *tls_cert;  /* NULL: plaintext */
+    const char *tls_key;   /* NULL with it */
+    const char *client_ca; /* NULL: callers need no certificate */
+    struct br_texts allow_callers;
+    bool allow_unauthenticated_callers;
+    const char *unix_socket_mode;    /* as given */
+    mode_t unix_socket_permissions;  /* the same, checked */
     const char *upstream_url;        /* as given */
     struct br_upstream_url upstream; /* the same, checked */
     const char *project_id;          /* NULL: every call names its own */
@@ -40,11 +60,19 @@ struct br_serve_settings {
     int64_t max_upstream_connections; /* of one shard */
     int upstream_http2;               /* enum br_http2_choice */
     const char *ca_file;              /* NULL: the system's */
+    int auth;                         /* enum br_auth_choice */
+    const char *credentials_dir;      /* NULL with passthrough */
+    const char *iam_url;              /* as given; NULL but for token */
+    struct br_upstream_url iam;       /* the same, checked */
+    int64_t iam_timeout_ms;
+    int aksk_dialect; /* enum br_aksk_choice */
+    const char *aksk_region;
+    const char *aksk_service;
     struct br_texts forward_metadata;
     struct br_texts return_header;
     const char *error_overrides; /* NULL: none */
-    int upstream_drift; /* enum br_drift_mode */
-    int log_level;                    /* enum br_log_level */
+    int upstream_drift;          /* enum br_drift_mode */
+    int log_level;               /* enum br_log_level */
 };
 
 /* The table; process lifetime. */

@@ -21,22 +21,20 @@ static bool check_characters(const char *text, struct br_status *st)
 {
     size_t len = strlen(text);
     if (len >= BR_UPSTREAM_URL_CAP)
-        return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
-                             "--upstream-url: %zu bytes; at most %d are accepted", len,
-                             BR_UPSTREAM_URL_CAP - 1);
+        return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING", "%zu bytes; at most %d are accepted",
+                             len, BR_UPSTREAM_URL_CAP - 1);
     if (strchr(text, '@') != NULL)
         return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
-                             "--upstream-url: a user name or password in the URL (\"@\") is not accepted; %s",
-                             accepted);
+                             "a user name or password in the URL (\"@\") is not accepted; %s", accepted);
     if (strpbrk(text, "?#") != NULL)
         return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
-                             "--upstream-url: a query (\"?\") or fragment (\"#\") is not accepted; %s",
-                             accepted);
+                             "a query (\"?\") or fragment (\"#\") is not accepted; %s", accepted);
     for (const char *c = text; *c != '\0'; c++) {
         if (*c <= ' ' || *c > '~')
             return br_status_set(
                 st, BR_INVALID_ARGUMENT, "BAD_SETTING",
-                "--upstream-url: byte %zu is a space, a control character or not ASCII; write it as %%XX",
+                "byte %zu is a space, a control character or not ASCII; in the path write %%XX, "
+                "in the host use its xn-- form",
                 (size_t)(c - text) + 1);
     }
     return true;
@@ -44,8 +42,7 @@ static bool check_characters(const char *text, struct br_status *st)
 
 static bool refuse(const char *text, const char *why, struct br_status *st)
 {
-    return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING", "--upstream-url: \"%.256s\" %s; %s", text,
-                         why, accepted);
+    return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING", "\"%.256s\" %s; %s", text, why, accepted);
 }
 
 /* One part of the text. */
@@ -116,7 +113,7 @@ static bool check_authority(const char *text, struct part authority, bool *loopb
         uint64_t port;
         if (*after != ':' || !br_parse_uint64(after + 1, (size_t)(end - after - 1), &port) || port < 1 ||
             port > 65535)
-            return refuse(text, "has something other than a port from 1 to 65535 after its host", st);
+            return refuse(text, "must have a port from 1 to 65535 after \":\"", st);
     }
     *loopback = is_loopback(copy_part(host, copy), is_ipv6);
     return true;

@@ -1,5 +1,5 @@
 /*
- * The URL of ModelArts as an operator gives it, checked and put into the one form that the bridge uses.
+ * A URL of ModelArts or IAM as an operator gives it, checked and put into the one form that the bridge uses.
  *
  * Pure. Threads: any.
  * Source: RFC 3986 (grammar); DESIGN.md section 9 (a request goes to no other origin and path).
@@ -23,7 +23,7 @@ struct br_upstream_url {
  * in front of every request's. No user name, password, query or fragment, and no path that a client or server
  * would rewrite: ".", "..", "//", a bad %XX.
  * |out|   written on success only.
- * Errors: INVALID_ARGUMENT/BAD_SETTING; quotes |text| only where it can hold no secret.
+ * Errors: INVALID_ARGUMENT/BAD_SETTING; quotes |text| only where it can hold no secret. The caller names the setting.
  */
 bool br_upstream_url_read(const char *text, struct br_upstream_url *out, struct br_status *st) BR_MUST_CHECK;
 

@@ -71,6 +71,8 @@ static void return_headers(struct br_call *call)
 static void send_reply(struct br_call *call)
 {
     struct br_reply *reply = &call->reply;
+    reply->attempt_count = call->attempt_count;
+    reply->request_id = call->request_id;
     if (call->request_id[0] != '\0') {
         add_trailer(reply, "x-request-id", call->request_id, strlen(call->request_id));
     }
@@ -373,7 +375,10 @@ static void reply_ok(struct br_call *call)
     struct br_status st;
     if (!br_rest_response_read(call->method, answer->body, answer->body_len, &call->arena, &drift.observer,
                                &call->reply.bytes, &call->reply.len, &st)) {
-        reply_status(call, &st);
+        struct br_error error;
+        br_error_from_unreadable(answer, &st, &call->arena, &error);
+        error.request_id = call->request_id[0] != '\0' ? call->request_id : NULL;
+        reply_error(call, &error);
         return;
     }
     if (drift.count > 0 && call->config->strict_drift) {
@@ -401,6 +406,7 @@ static void read_failure(struct br_call *call, struct br_error *error)
         br_error_from_transport(exchange->failure, exchange->failure_name,
                                 exchange->failure_text[0] != '\0' ? exchange->failure_text : NULL,
                                 call->method, &call->arena, error);
+        error->request_id = call->request_id[0] != '\0' ? call->request_id : NULL;
     }
 }
 
@@ -441,8 +447,7 @@ static void resume_failed(struct br_call *call)
 static void resume_sent(struct br_call *call)
 {
     const struct br_http_exchange *exchange = &call->exchange;
-    const char *request_id =
-        exchange->answered ? br_headers_find(&exchange->answer.headers, "x-request-id") : NULL;
+    const char *request_id = br_headers_find(&exchange->answer.headers, "x-request-id");
     if (request_id != NULL) {
         br_request_id_copy(request_id, call->request_id);
     }

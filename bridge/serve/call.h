@@ -55,7 +55,9 @@ struct br_reply {
     size_t len;
     struct br_trailer trailers[BR_CALL_TRAILERS_MAX];
     size_t trailer_count;
-    const char *reason; /* ErrorInfo.reason; "" when OK */
+    const char *reason;     /* ErrorInfo.reason; "" when OK */
+    const char *request_id; /* upstream's; "" when there is none */
+    int attempt_count;      /* requests that went upstream */
 };
 
 struct br_call;

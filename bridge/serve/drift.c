@@ -18,7 +18,6 @@ struct br_drift_log {
     pthread_mutex_t lock;
     struct label labels[BR_DRIFT_LABELS_MAX];
     size_t label_count;
-    uint64_t seen_count;
 };
 
 /* Whether the label is new and there was room to remember it. */
@@ -44,7 +43,6 @@ static void seen(struct br_drift_observer *self, enum br_drift drift, const char
     struct label label = {.drift = drift, .where = where};
     snprintf(label.what, sizeof label.what, "%s", what);
     pthread_mutex_lock(&log->lock);
-    log->seen_count++;
     bool is_new = remember(log, &label);
     pthread_mutex_unlock(&log->lock);
     if (is_new) {
@@ -74,12 +72,4 @@ void br_drift_log_destroy(struct br_drift_log *log)
 struct br_drift_observer *br_drift_log_observer(struct br_drift_log *log)
 {
     return &log->observer;
-}
-
-uint64_t br_drift_log_count(struct br_drift_log *log)
-{
-    pthread_mutex_lock(&log->lock);
-    uint64_t count = log->seen_count;
-    pthread_mutex_unlock(&log->lock);
-    return count;
 }

@@ -1,5 +1,5 @@
 /*
- * What upstream answered beyond the schema: logged once each, counted.
+ * What upstream answered beyond the schema: logged once each.
  *
  * Threads: any; one lock.
  * Owns:    the labels seen, at most BR_DRIFT_LABELS_MAX of them.
@@ -10,7 +10,7 @@
 
 #include "translate/json_read.h"
 
-/* Different keys and literals that are told apart; further ones are only counted. */
+/* Different keys and literals that are told apart; further ones are not logged. */
 #define BR_DRIFT_LABELS_MAX 128
 
 /* Bytes of a key or literal that are kept. */
@@ -26,8 +26,5 @@ void br_drift_log_destroy(struct br_drift_log *log);
 
 /* The observer to give to translation; borrowed. */
 struct br_drift_observer *br_drift_log_observer(struct br_drift_log *log);
-
-/* How often something was seen, the uncounted labels included. */
-uint64_t br_drift_log_count(struct br_drift_log *log);
 
 #endif

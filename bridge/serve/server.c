@@ -2,11 +2,10 @@
 
 #include "base/log.h"
 #include "serve/server_call.h"
+#include "serve/server_tls.h"
 
-#include <grpc/grpc_security.h>
 #include <grpc/support/log.h>
 #include <grpc/support/time.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -22,6 +21,9 @@ static void core_log(gpr_log_func_args *args)
 {
     BR_LOG(BR_LOG_DEBUG, "grpc", br_log_text("file", args->file), br_log_number("line", args->line),
            br_log_text("message", args->message));
+    if (args->severity == GPR_LOG_SEVERITY_ERROR) {
+        br_tls_core_error(args->message);
+    }
 }
 
 void br_server_call_released(struct br_server *server)
@@ -81,52 +83,6 @@ static grpc_server *create_core(const struct br_server_config *config)
     };
     grpc_channel_args channel_args = {.num_args = sizeof args / sizeof args[0], .args = args};
     return grpc_server_create(&channel_args, NULL);
-}
-
-/* "HOST:PORT" with the port that was bound; a unix socket's address as it is. */
-static char *bound_address(const char *address, int port)
-{
-    const char *colon = strrchr(address, ':');
-    size_t cap = strlen(address) + 16;
-    char *text = malloc(cap);
-    if (text == NULL) {
-        return NULL;
-    }
-    if (strncmp(address, "unix:", 5) == 0 || colon == NULL) {
-        snprintf(text, cap, "%s", address);
-    } else {
-        snprintf(text, cap, "%.*s:%d", (int)(colon - address), address, port);
-    }
-    return text;
-}
-
-static bool bind_addresses(struct br_server *server, const struct br_texts *listen, struct br_status *st)
-{
-    server->addresses = calloc(listen->count, sizeof *server->addresses);
-    if (server->addresses == NULL) {
-        return no_memory(st);
-    }
-    grpc_server_credentials *credentials = grpc_insecure_server_credentials_create();
-    bool bound = true;
-    for (size_t i = 0; bound && i < listen->count; i++) {
-        int port = grpc_server_add_http2_port(server->core, listen->items[i], credentials);
-        if (port == 0) {
-            bound = br_status_set(
-                st, BR_INVALID_ARGUMENT, "BAD_SETTING",
-                "--listen: cannot listen on \"%s\": it is in use, not an address of this host, or "
-                "not of the form HOST:PORT or unix:PATH",
-                listen->items[i]);
-            continue;
-        }
-        server->addresses[server->address_count] = bound_address(listen->items[i], port);
-        if (server->addresses[server->address_count] == NULL) {
-            bound = no_memory(st);
-            continue;
-        }
-        server->address_count++;
-    }
-    grpc_server_credentials_release(credentials);
-    return bound;
 }
 
 static bool start_shard(struct br_server *server, const struct br_server_config *config,
@@ -191,7 +147,7 @@ static bool start(struct br_server *server, const struct br_server_config *confi
         shard->queue = grpc_completion_queue_create_for_next(NULL);
         grpc_server_register_completion_queue(server->core, shard->queue, NULL);
     }
-    if (!bind_addresses(server, &config->listen, st)) {
+    if (!br_listeners_create(server->core, &config->listen, &server->listeners, st)) {
         return false;
     }
     grpc_server_start(server->core);
@@ -215,6 +171,8 @@ bool br_server_create(const struct br_contract *contract, const struct br_server
     }
     server->contract = contract;
     server->max_in_flight = config->max_in_flight;
+    server->allowed_callers = config->listen.allowed_callers;
+    server->verifies_callers = config->listen.client_ca_file != NULL;
     init_lock(server);
     gpr_set_log_function(core_log);
     grpc_init();
@@ -228,7 +186,7 @@ bool br_server_create(const struct br_contract *contract, const struct br_server
 
 const char *br_server_address(const struct br_server *server, size_t index)
 {
-    return index < server->address_count ? server->addresses[index] : NULL;
+    return br_listeners_address(server->listeners, index);
 }
 
 void br_server_drain(struct br_server *server)
@@ -312,10 +270,7 @@ void br_server_destroy(struct br_server *server)
     for (size_t i = 0; i < server->shard_count; i++) {
         grpc_completion_queue_destroy(server->shards[i].queue);
     }
-    for (size_t i = 0; i < server->address_count; i++) {
-        free(server->addresses[i]);
-    }
-    free(server->addresses);
+    br_listeners_destroy(server->listeners);
     free(server->shards);
     pthread_cond_destroy(&server->changed);
     pthread_mutex_destroy(&server->lock);

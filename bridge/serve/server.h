@@ -10,12 +10,12 @@
 #ifndef BR_SERVE_SERVER_H
 #define BR_SERVE_SERVER_H
 
-#include "base/settings.h"
 #include "serve/call.h"
+#include "serve/server_listen.h"
 #include "upstream/http_curl.h"
 
 struct br_server_config {
-    struct br_texts listen;   /* "HOST:PORT" (port 0: any free one) or "unix:PATH"; one or more */
+    struct br_listen_config listen;
     int64_t shards;           /* 1 or more */
     int64_t max_in_flight;    /* calls at a time, over all shards; further ones are refused */
     size_t max_request_bytes; /* of one message */
@@ -29,8 +29,8 @@ struct br_server;
  * Binds every address, starts the shards and takes calls.
  * |contract| kept until br_server_destroy(). |config| copied; what it points at is kept.
  * |out|      returned.
- * Errors:    INVALID_ARGUMENT/BAD_SETTING an address that cannot be parsed or bound, named; nothing is left
- * running INTERNAL/CONTRACT_INVALID    a method that is neither REST nor answered in the process
+ * Errors:    INVALID_ARGUMENT/BAD_SETTING as br_listeners_create(); nothing is left running
+ *            INTERNAL/CONTRACT_INVALID    a method that is neither REST nor answered in the process
  *            RESOURCE_EXHAUSTED/OUT_OF_MEMORY, INTERNAL/CURL_INIT
  */
 bool br_server_create(const struct br_contract *contract, const struct br_server_config *config,

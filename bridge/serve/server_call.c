@@ -1,6 +1,7 @@
 #include "serve/server_call.h"
 
 #include "base/log.h"
+#include "serve/server_caller.h"
 
 #include <assert.h>
 #include <grpc/byte_buffer_reader.h>
@@ -19,7 +20,8 @@ struct br_slot {
     int core_cancelled;
     const struct br_method *method;
     struct br_call *call;
-    unsigned pending_count; /* tags that are still to come; the slot goes when there are none */
+    char caller[BR_CALLER_CAP]; /* by its certificate; "": it needed none */
+    unsigned pending_count;     /* tags that are still to come; the slot goes when there are none */
 
     struct br_tag arrived, received, closed, woken, replied;
 };
@@ -35,8 +37,13 @@ static void slot_release(struct br_slot *slot)
     if (was_call) {
         grpc_call_unref(slot->core);
     }
+    struct br_shard *shard = slot->shard;
     free(slot);
     if (was_call) {
+        /* What could not be asked for when a call came, for want of memory, may be now. */
+        if (shard->missing_count > 0 && br_slot_request(shard)) {
+            shard->missing_count--;
+        }
         br_server_call_released(server);
     }
 }
@@ -69,12 +76,18 @@ static grpc_slice text_slice(const char *text)
 
 static void log_call(const struct br_slot *slot, const struct br_reply *reply)
 {
-    if (br_log_enabled(BR_LOG_INFO)) {
-        BR_LOG(BR_LOG_INFO, "call",
-               br_log_text("method", slot->method != NULL ? slot->method->name : "other"),
-               br_log_text("code", br_code_name(reply->code)), br_log_text("reason", reply->reason),
-               br_log_number("duration_ms", br_call_duration_ms(slot->call)));
+    if (!br_log_enabled(BR_LOG_INFO)) {
+        return;
     }
+    const struct br_log_field fields[] = {
+        br_log_text("method", slot->method != NULL ? slot->method->name : "other"),
+        br_log_text("code", br_code_name(reply->code)),
+        br_log_text("reason", reply->reason),
+        br_log_number("duration_ms", br_call_duration_ms(slot->call)),
+        br_log_text("caller", slot->caller),
+    };
+    size_t count = sizeof fields / sizeof fields[0];
+    br_log(BR_LOG_INFO, "call", fields, slot->caller[0] != '\0' ? count : count - 1);
 }
 
 /* Sends everything in one batch. Core takes references of what it needs before the call returns. */
@@ -251,6 +264,19 @@ static void watch_close(struct br_slot *slot)
     (void)start_batch(slot, &op, 1, &slot->closed);
 }
 
+/* Before its message is read: a caller who may not call costs no more than that. */
+static bool check_caller(struct br_slot *slot, struct br_status *st)
+{
+    const struct br_server *server = slot->shard->server;
+    if (!server->verifies_callers) {
+        return true;
+    }
+    grpc_auth_context *context = grpc_call_auth_context(slot->core);
+    bool allowed = br_caller_check(context, &server->allowed_callers, slot->caller, st);
+    grpc_auth_context_release(context);
+    return allowed;
+}
+
 /* |live_count| includes the new call. */
 static void take_call(struct br_slot *slot, long live_count)
 {
@@ -259,8 +285,10 @@ static void take_call(struct br_slot *slot, long live_count)
     size_t len = GRPC_SLICE_LENGTH(slot->details.method);
     slot->method = br_contract_find(server->contract, path, len);
     watch_close(slot);
-    if (slot->method == NULL) {
-        struct br_status st;
+    struct br_status st;
+    if (!check_caller(slot, &st)) {
+        br_call_refuse(slot->call, &st);
+    } else if (slot->method == NULL) {
         (void)br_status_set(&st, BR_UNIMPLEMENTED, "METHOD_UNKNOWN", "the bridge has no method %.*s",
                             (int)(len < 256 ? len : 256), path);
         br_call_refuse(slot->call, &st);
@@ -281,7 +309,7 @@ static void on_arrived(struct br_slot *slot, bool ok)
     struct br_shard *shard = slot->shard;
     long live_count = atomic_fetch_add(&shard->server->live_count, 1) + 1;
     if (!br_slot_request(shard)) {
-        BR_LOG(BR_LOG_DEBUG, "no_further_calls", br_log_number("live", live_count));
+        shard->missing_count++; /* made up for when a call is released; or the server is stopping */
     }
     slot->call = br_call_create(&shard->call, &slot->host);
     if (slot->call == NULL) {

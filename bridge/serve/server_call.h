@@ -8,6 +8,7 @@
 #define BR_SERVE_SERVER_CALL_H
 
 #include "serve/call.h"
+#include "serve/server_listen.h"
 
 #include <grpc/grpc.h>
 #include <pthread.h>
@@ -26,6 +27,7 @@ struct br_shard {
     grpc_completion_queue *queue;
     struct br_http *http;
     struct br_call_config call; /* the server's, with this shard's client */
+    unsigned missing_count;     /* requests for calls that could not be made; the thread's own */
     pthread_t thread;
     bool running;
 };
@@ -35,8 +37,9 @@ struct br_server {
     grpc_server *core;
     struct br_shard *shards;
     size_t shard_count;
-    char **addresses;
-    size_t address_count;
+    struct br_listeners *listeners;
+    struct br_texts allowed_callers;
+    bool verifies_callers; /* those over TCP have a certificate */
     int64_t max_in_flight;
     atomic_long live_count; /* calls that were taken and not yet released */
 

@@ -4,6 +4,7 @@
 #include "translate/error_map.h"
 
 #include "base/parse.h"
+#include "translate/json_scan.h"
 #include "translate/vendor_body.h"
 
 #include <stdarg.h>
@@ -132,6 +133,11 @@ static void read_media_type(const struct br_http_answer *answer, char out[MEDIA_
     out[len] = '\0';
 }
 
+static bool is_other_than_json(const char *media_type)
+{
+    return media_type[0] != '\0' && strstr(media_type, "json") == NULL;
+}
+
 /* One line for people: a control character would break it, or a terminal. */
 static void blank_controls(char *text)
 {
@@ -186,7 +192,7 @@ static void describe_answer(const struct br_http_answer *answer, const struct br
         set_message(error, "ModelArts answered HTTP %d with a body that is too long to be read", http);
     else if (strcmp(media_type, "text/plain") == 0 && answer->body_len <= QUOTED_BODY_MAX_BYTES)
         set_message(error, "ModelArts answered HTTP %d: %.*s", http, (int)trimmed_len(answer), answer->body);
-    else if (media_type[0] != '\0' && strstr(media_type, "json") == NULL)
+    else if (is_other_than_json(media_type))
         set_message(error, "ModelArts answered HTTP %d with %s, not with JSON", http, media_type);
     else
         set_message(error, "ModelArts answered HTTP %d with a body that is not JSON", http);
@@ -246,30 +252,32 @@ struct failure {
     const char *reason;
     const char *message;
     const char *executed; /* what to say of a request that may not be repeated; NULL: it was not sent */
+    bool says_all;        /* the transport's own text would only repeat |message| */
 };
 
 #define MAYBE_EXECUTED "; the request may have been executed"
 
 static const struct failure failures[] = {
     [BR_TRANSPORT_CANCELLED] = {BR_CANCELLED, "CALLER_CANCELLED", "the caller cancelled the call",
-                                MAYBE_EXECUTED},
+                                MAYBE_EXECUTED, false},
     [BR_TRANSPORT_DEADLINE] = {BR_DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED",
-                               "the call's deadline passed before ModelArts answered", MAYBE_EXECUTED},
+                               "the call's deadline passed before ModelArts answered", MAYBE_EXECUTED, true},
     [BR_TRANSPORT_UNREACHABLE] = {BR_UNAVAILABLE, "UPSTREAM_UNREACHABLE",
-                                  "ModelArts cannot be reached; nothing was sent", NULL},
+                                  "ModelArts cannot be reached; nothing was sent", NULL, false},
     [BR_TRANSPORT_CONNECT_TIMEOUT] = {BR_UNAVAILABLE, "UPSTREAM_CONNECT_TIMEOUT",
-                                      "connecting to ModelArts took too long; nothing was sent", NULL},
+                                      "connecting to ModelArts took too long; nothing was sent", NULL, false},
     [BR_TRANSPORT_BROKEN] = {BR_UNAVAILABLE, "UPSTREAM_CONNECTION_BROKEN",
-                             "the connection to ModelArts broke before it answered", MAYBE_EXECUTED},
+                             "the connection to ModelArts broke before it answered", MAYBE_EXECUTED, false},
     [BR_TRANSPORT_UNTRUSTED] = {BR_FAILED_PRECONDITION, "UPSTREAM_CERTIFICATE",
-                                "the certificate of ModelArts cannot be verified; nothing was sent", NULL},
+                                "the certificate of ModelArts cannot be verified; nothing was sent", NULL,
+                                false},
     [BR_TRANSPORT_TOO_LARGE] = {BR_RESOURCE_EXHAUSTED, "UPSTREAM_RESPONSE_TOO_LARGE",
-                                "the answer of ModelArts is larger than the bridge accepts",
-                                "; the request was executed"},
+                                "the answer of ModelArts is larger than --max-response-bytes",
+                                "; the request was executed", true},
     [BR_TRANSPORT_NO_MEMORY] = {BR_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "the bridge ran out of memory",
-                                MAYBE_EXECUTED},
+                                MAYBE_EXECUTED, false},
     [BR_TRANSPORT_FAILED] = {BR_INTERNAL, "UPSTREAM_TRANSPORT_ERROR", "the request to ModelArts failed",
-                             MAYBE_EXECUTED},
+                             MAYBE_EXECUTED, false},
 };
 
 void br_error_from_transport(enum br_transport_failure failure, const char *what, const char *text,
@@ -282,7 +290,7 @@ void br_error_from_transport(enum br_transport_failure failure, const char *what
     br_error_init(error);
     error->st.code = without_invitation(row->code, sent, method);
     error->st.reason = row->reason;
-    bool has_text = text != NULL && text[0] != '\0';
+    bool has_text = text != NULL && text[0] != '\0' && !row->says_all;
     set_message(error, "%s%s%s%s", row->message, sent && !is_repeatable(method) ? row->executed : "",
                 has_text ? ": " : "", has_text ? text : "");
     br_error_add_metadata(error, "transport_error", what);
@@ -295,6 +303,21 @@ void br_error_from_status(const struct br_status *st, const struct br_violations
     error->st = *st;
     if (violations != NULL && violations->count > 0)
         error->violations = violations;
+}
+
+void br_error_from_unreadable(const struct br_http_answer *answer, const struct br_status *st,
+                              struct br_arena *arena, struct br_error *error)
+{
+    struct br_json_fault fault;
+    char media_type[MEDIA_TYPE_CAP];
+    read_media_type(answer, media_type);
+    br_error_from_status(st, NULL, error);
+    if (strcmp(st->reason, "UPSTREAM_MALFORMED_RESPONSE") != 0 || !is_other_than_json(media_type) ||
+        br_json_scan(answer->body, answer->body_len, &fault))
+        return;
+    set_message(error, "the request was executed, but ModelArts answered HTTP %d with %s, not with JSON",
+                answer->status, media_type);
+    br_error_add_metadata(error, "content_type", br_arena_strndup(arena, media_type, strlen(media_type)));
 }
 
 /* Source: RFC 9110 section 5.6.7, the form in use first, then the two obsolete ones. */

@@ -52,7 +52,7 @@ void br_error_from_answer(const struct br_http_answer *answer, const struct br_m
 /*
  * Fills |error| from a transfer that gave no answer.
  * |what| the transport library's name of the failure ("COULDNT_CONNECT"); process lifetime.
- * |text| one sentence about it, copied; NULL: none. Must hold no secret.
+ * |text| one sentence about it, copied unless the failure says all; NULL: none. Must hold no secret.
  */
 void br_error_from_transport(enum br_transport_failure failure, const char *what, const char *text,
                              const struct br_method *method, struct br_arena *arena, struct br_error *error);
@@ -60,6 +60,15 @@ void br_error_from_transport(enum br_transport_failure failure, const char *what
 /* Fills |error| from a status that the bridge set itself. |violations| kept; NULL: none. */
 void br_error_from_status(const struct br_status *st, const struct br_violations *violations,
                           struct br_error *error);
+
+/*
+ * Fills |error| from a 2xx answer that br_rest_response_read() refused with |st|. A body that is no JSON, of a type
+ * that says so, is described by that type: what stands at which byte of a web page helps nobody.
+ * |answer| has a body.
+ * |arena|  receives the texts.
+ */
+void br_error_from_unreadable(const struct br_http_answer *answer, const struct br_status *st,
+                              struct br_arena *arena, struct br_error *error);
 
 /* The Retry-After value |text| (seconds, or an HTTP date) as milliseconds from |now_s|, 0..3600000; -1:
  * neither. */

@@ -64,7 +64,7 @@ static void refuse_name(struct br_violations *violations, const struct br_place 
                                                                       : "is in the URL and always sent";
         br_violations_add(violations, place, "%s %s; accepted: %s", quoted, why, accepted.text);
     } else if (len == 0) {
-        br_violations_add(violations, place, "%s has an empty name where %s has: %s", quoted, plan->full_name,
+        br_violations_add(violations, place, "%s has an empty part; %s has: %s", quoted, plan->full_name,
                           accepted.text);
     } else {
         br_violations_add(violations, place, "%s is not a field; %s has: %s", quoted, plan->full_name,

@@ -55,22 +55,22 @@ static const char *quote(const cJSON *json, char out[BR_QUOTE_CAP])
     if (!cJSON_IsNumber(json))
         return "null";
     if (!isfinite(json->valuedouble))
-        return "a number beyond the range of a double";
+        return "the number";
     br_json_number_text(json->valuedouble, out);
     return out;
 }
 
-/* |json| stands at |place| (NULL: the top), where |wanted| is. */
+/* |json| at |place| (NULL: the top) cannot be read; |why| goes on behind it. */
 static enum outcome fail_value(struct reading *reading, const struct br_place *place, const cJSON *json,
-                               const char *wanted)
+                               const char *why)
 {
     const struct br_json_reader *reader = reading->reader;
     char quoted[BR_QUOTE_CAP];
     const char *where = place != NULL ? br_place_text(place, reader->arena) : "the JSON text";
     if (where == NULL)
         return fail_memory(reading);
-    (void)br_status_set(reading->st, reader->code, reader->reason, "%s: %s is not %s", where,
-                        quote(json, quoted), wanted);
+    (void)br_status_set(reading->st, reader->code, reader->reason, "%s: %s %s", where, quote(json, quoted),
+                        why);
     return FAILED;
 }
 
@@ -135,6 +135,61 @@ static bool get_truth(const cJSON *json, bool *out)
     return is_true || is_false;
 }
 
+/* Not exactly known, since cJSON holds numbers as doubles. */
+static enum outcome fail_inexact(struct reading *reading, const struct br_place *place, const cJSON *json)
+{
+    bool advises = reading->reader->is_input && cJSON_IsNumber(json);
+    return fail_value(reading, place, json,
+                      advises ? "has more digits than are read exactly; give it as text"
+                              : "has more digits than are read exactly");
+}
+
+/* Why |json| was not read as a whole number of |kind|. */
+static enum outcome fail_whole(struct reading *reading, const struct br_place *place, enum br_kind kind,
+                               const cJSON *json)
+{
+    static const struct {
+        double min;
+        double max; /* of 64 bits: the power of two behind it */
+        const char *why;
+    } ranges[] = {
+        [BR_KIND_INT32] = {INT32_MIN, INT32_MAX, "is not between -2147483648 and 2147483647"},
+        [BR_KIND_INT64] = {-0x1p63, 0x1p63, "is not between -9223372036854775808 and 9223372036854775807"},
+        [BR_KIND_UINT32] = {0, UINT32_MAX, "is not between 0 and 4294967295"},
+        [BR_KIND_UINT64] = {0, 0x1p64, "is not between 0 and 18446744073709551615"},
+    };
+    double value;
+    if (cJSON_IsNumber(json) && !isfinite(json->valuedouble))
+        return fail_value(reading, place, json, ranges[kind].why);
+    if (!get_real(json, &value) || trunc(value) != value)
+        return fail_value(reading, place, json, "is not a whole number");
+    /* A text at the limit was read digit by digit, and found to be beyond it. */
+    bool is_text = cJSON_IsString(json);
+    if (value < ranges[kind].min || value > ranges[kind].max ||
+        (is_text && (value == ranges[kind].min || value == ranges[kind].max)))
+        return fail_value(reading, place, json, ranges[kind].why);
+    return fail_inexact(reading, place, json);
+}
+
+static enum outcome fail_real(struct reading *reading, const struct br_place *place, enum br_kind kind,
+                              const cJSON *json)
+{
+    double value;
+    if (!cJSON_IsNumber(json) && !get_real(json, &value))
+        return fail_value(reading, place, json, "is not a number");
+    return fail_value(reading, place, json,
+                      kind == BR_KIND_FLOAT ? "is beyond the range of a float"
+                                            : "is beyond the range of a double");
+}
+
+/* |json| is a number, or holds one. */
+static enum outcome fail_not_finite(struct reading *reading, const struct br_place *place, const cJSON *json)
+{
+    return fail_value(reading, place, json,
+                      cJSON_IsNumber(json) ? "is beyond the range of a double"
+                                           : "holds a number beyond the range of a double");
+}
+
 /* The scalar |json| as text; NULL when it is no scalar, or a number that is not known exactly. */
 static const char *get_text(const cJSON *json, char number[BR_JSON_NUMBER_CAP])
 {
@@ -146,6 +201,14 @@ static const char *get_text(const cJSON *json, char number[BR_JSON_NUMBER_CAP])
         return NULL;
     br_json_number_text(json->valuedouble, number);
     return number;
+}
+
+/* For a NULL of get_text(). */
+static enum outcome fail_text(struct reading *reading, const struct br_place *place, const cJSON *json)
+{
+    if (cJSON_IsNumber(json))
+        return fail_inexact(reading, place, json);
+    return fail_value(reading, place, json, "is not accepted here; a text is expected");
 }
 
 static enum outcome keep_text(struct reading *reading, const char *text, union br_value *out)
@@ -163,7 +226,7 @@ static enum outcome read_text(struct reading *reading, const struct br_place *pl
     char number[BR_JSON_NUMBER_CAP];
     const char *text = get_text(json, number);
     if (text == NULL)
-        return fail_value(reading, place, json, "text or a scalar that is known exactly");
+        return fail_text(reading, place, json);
     return keep_text(reading, text, out);
 }
 
@@ -181,7 +244,7 @@ static enum outcome read_as_text(struct reading *reading, const struct br_place 
     if (result == BR_FREE_JSON_OK)
         result = br_free_json_write(BR_SHAPE_VALUE, message, &copy);
     if (result == BR_FREE_JSON_NOT_FINITE)
-        return fail_value(reading, place, json, "made of numbers that a double can hold");
+        return fail_not_finite(reading, place, json);
 
     char *text = copy != NULL ? cJSON_PrintUnformatted(copy) : NULL;
     cJSON_Delete(copy);
@@ -198,7 +261,7 @@ static enum outcome read_literal(struct reading *reading, const struct br_place 
     char number[BR_JSON_NUMBER_CAP];
     const char *text = get_text(json, number);
     if (text == NULL)
-        return fail_value(reading, place, json, "one of the names that the field may have");
+        return fail_text(reading, place, json);
     for (size_t i = 0; i < plan->value_count; i++) {
         if (plan->values[i].literal != NULL && strcmp(plan->values[i].literal, text) == 0) {
             out->integer = plan->values[i].number;
@@ -220,31 +283,31 @@ static enum outcome read_value(struct reading *reading, const struct br_place *p
     switch (field->kind) {
     case BR_KIND_INT32:
         if (!get_signed(json, &out->integer) || out->integer < INT32_MIN || out->integer > INT32_MAX)
-            return fail_value(reading, place, json, "a whole number of 32 bits");
+            return fail_whole(reading, place, field->kind, json);
         return READ;
     case BR_KIND_INT64:
         if (!get_signed(json, &out->integer))
-            return fail_value(reading, place, json, "a whole number that is known exactly");
+            return fail_whole(reading, place, field->kind, json);
         return READ;
     case BR_KIND_UINT32:
         if (!get_unsigned(json, &out->natural) || out->natural > UINT32_MAX)
-            return fail_value(reading, place, json, "a whole number of 32 bits without a sign");
+            return fail_whole(reading, place, field->kind, json);
         return READ;
     case BR_KIND_UINT64:
         if (!get_unsigned(json, &out->natural))
-            return fail_value(reading, place, json, "a whole number without a sign that is known exactly");
+            return fail_whole(reading, place, field->kind, json);
         return READ;
     case BR_KIND_FLOAT:
         if (!get_real(json, &out->real) || !isfinite((float)out->real))
-            return fail_value(reading, place, json, "a number in the range of a float");
+            return fail_real(reading, place, field->kind, json);
         return READ;
     case BR_KIND_DOUBLE:
         if (!get_real(json, &out->real))
-            return fail_value(reading, place, json, "a number in the range of a double");
+            return fail_real(reading, place, field->kind, json);
         return READ;
     case BR_KIND_BOOL:
         if (!get_truth(json, &out->truth))
-            return fail_value(reading, place, json, "true or false");
+            return fail_value(reading, place, json, "is not true or false");
         return READ;
     case BR_KIND_STRING:
         /* A list whose elements are called strings holds rules, which are objects, in extend_config. */
@@ -322,7 +385,7 @@ static enum outcome read_map(struct reading *reading, const struct br_place *pla
                              const struct br_field_plan *field, const cJSON *json, ProtobufCMessage *message)
 {
     if (!cJSON_IsObject(json))
-        return fail_value(reading, place, json, "an object");
+        return fail_value(reading, place, json, "is not an object");
     size_t count = 0;
     for (const cJSON *child = json->child; child != NULL; child = child->next)
         count++;
@@ -388,7 +451,7 @@ static enum outcome read_fields(struct reading *reading, const struct br_place *
                                 ProtobufCMessage *message)
 {
     if (!cJSON_IsObject(json))
-        return fail_value(reading, place, json, "an object");
+        return fail_value(reading, place, json, "is not an object");
     size_t cursor = 0;
     for (const cJSON *child = json->child; child != NULL; child = child->next) {
         const struct br_field_plan *field = find_key(plan, child->string, &cursor);
@@ -425,12 +488,12 @@ static enum outcome read_free_json(struct reading *reading, const struct br_plac
                                    const cJSON *json, ProtobufCMessage **out)
 {
     if (shape == BR_SHAPE_STRUCT && !cJSON_IsObject(json))
-        return fail_value(reading, place, json, "an object");
+        return fail_value(reading, place, json, "is not an object");
     switch (br_free_json_read(shape, json, reading->reader->arena, out)) {
     case BR_FREE_JSON_OK:
         return READ;
     case BR_FREE_JSON_NOT_FINITE:
-        return fail_value(reading, place, json, "made of numbers that a double can hold");
+        return fail_not_finite(reading, place, json);
     case BR_FREE_JSON_NO_MEMORY:
         break;
     }
@@ -446,8 +509,12 @@ static enum outcome read_message(struct reading *reading, const struct br_place 
     ProtobufCMessage *message = br_message_new(plan->descriptor, reading->reader->arena);
     if (message == NULL)
         return fail_memory(reading);
+    bool is_mask = plan->shape == BR_SHAPE_FIELD_MASK;
+    if (is_mask && !cJSON_IsString(json) && !cJSON_IsObject(json))
+        return fail_value(reading, place, json,
+                          "is not accepted; give the names as one text: \"description,config.envs\"");
     enum outcome outcome;
-    if (plan->shape == BR_SHAPE_FIELD_MASK && cJSON_IsString(json))
+    if (is_mask && cJSON_IsString(json))
         outcome = read_mask_text(reading, &plan->fields[0], json->valuestring, message);
     else
         outcome = read_fields(reading, place, plan, json, message);
@@ -460,9 +527,13 @@ bool br_json_parse(const struct br_json_reader *reader, const char *text, size_t
                    struct br_status *st)
 {
     struct br_json_fault fault;
-    if (!br_json_scan(text, len, &fault))
-        return br_status_set(st, reader->code, reader->reason, "not JSON that can be read: %s, at byte %zu",
-                             fault.what, fault.offset);
+    if (len == 0)
+        return br_status_set(st, reader->code, reader->reason, "not valid JSON: the text is empty");
+    if (!br_json_scan(text, len, &fault)) {
+        bool at_end = fault.offset == len;
+        return br_status_set(st, reader->code, reader->reason, "not valid JSON: %s, %s byte %zu", fault.what,
+                             at_end ? "after" : "at", at_end ? len : fault.offset + 1);
+    }
     cJSON *json = cJSON_ParseWithLength(text, len);
     if (json == NULL)
         return fail_no_memory(st);

@@ -34,6 +34,7 @@ struct br_drift_observer {
 struct br_json_reader {
     enum br_code code;
     const char *reason;
+    bool is_input;                      /* a person wrote the text: messages say what to write instead */
     struct br_arena *arena;             /* the message lives here */
     struct br_drift_observer *observer; /* NULL: nobody asks */
 };

@@ -82,7 +82,7 @@ static bool scan_escape(struct scanner *scanner)
     if (unit < 0)
         return fail(scanner, "\\u without four hexadecimal digits");
     if (unit == 0)
-        return fail(scanner, "a NUL escape");
+        return fail(scanner, "a NUL character (\\u0000), which is not accepted");
     if (unit < 0xD800 || unit > 0xDFFF) {
         scanner->at += 6;
         return true;
@@ -107,7 +107,7 @@ static bool scan_string(struct scanner *scanner)
             return true;
         }
         if (c == '\0')
-            return fail(scanner, "a NUL");
+            return fail(scanner, "a NUL character, which is not accepted");
         if (c != '\\')
             scanner->at++;
         else if (!scan_escape(scanner))
@@ -141,7 +141,7 @@ static bool scan_number(struct scanner *scanner)
     size_t start = scanner->at;
     (void)scan_one_of(scanner, "-");
     if (!scan_one_of(scanner, "0") && !scan_digits(scanner))
-        return fail(scanner, "a value is missing or is no JSON");
+        return fail(scanner, "a value is expected");
     if (scan_one_of(scanner, ".") && !scan_digits(scanner))
         return fail(scanner, "a number without digits after its point");
     if (scan_one_of(scanner, "eE")) {
@@ -159,7 +159,7 @@ static bool scan_word(struct scanner *scanner, const char *word)
 {
     size_t len = strlen(word);
     if (scanner->len - scanner->at < len || memcmp(scanner->text + scanner->at, word, len) != 0)
-        return fail(scanner, "a value is missing or is no JSON");
+        return fail(scanner, "a value is expected");
     scanner->at += len;
     return true;
 }
@@ -233,12 +233,12 @@ static bool scan_token(struct scanner *scanner, char c)
         return scan_value(scanner, c);
     case WANT_KEY:
         if (c != '"')
-            return fail(scanner, "a key is missing");
+            return fail(scanner, "a key in double quotes is expected");
         scanner->state = WANT_COLON;
         return scan_string(scanner);
     case WANT_COLON:
         if (c != ':')
-            return fail(scanner, "a ':' is missing");
+            return fail(scanner, "a ':' is expected");
         scanner->at++;
         scanner->state = WANT_VALUE;
         return true;
@@ -250,12 +250,13 @@ static bool scan_token(struct scanner *scanner, char c)
             return true;
         }
         if (c != ',')
-            return fail(scanner, in_object(scanner) ? "a ',' or '}' is missing" : "a ',' or ']' is missing");
+            return fail(scanner,
+                        in_object(scanner) ? "a ',' or '}' is expected" : "a ',' or ']' is expected");
         scanner->at++;
         scanner->state = in_object(scanner) ? WANT_KEY : WANT_VALUE;
         return true;
     }
-    return fail(scanner, "a value is missing or is no JSON");
+    return fail(scanner, "a value is expected");
 }
 
 bool br_json_scan(const char *text, size_t len, struct br_json_fault *fault)

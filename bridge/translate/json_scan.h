@@ -14,7 +14,7 @@
 #define BR_JSON_NUMBER_MAX_CHARS 63
 
 struct br_json_fault {
-    size_t offset;    /* in the text, in bytes */
+    size_t offset;    /* of the first wrong byte, from 0; at the text's length: it ends too early */
     const char *what; /* process lifetime */
 };
 

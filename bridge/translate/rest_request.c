@@ -82,10 +82,18 @@ static const char *path_value_problem(const char *value)
     if (has_control_character(value)) {
         return "must not hold control characters";
     }
-    if (strlen(value) > BR_PATH_VALUE_MAX_BYTES) {
-        return "is too long for a part of the URL path";
-    }
     return NULL;
+}
+
+/* Whether something is wrong with the top-level field |name| already. */
+static bool is_refused(const struct br_violations *violations, const char *name)
+{
+    for (size_t i = 0; i < violations->count; i++) {
+        if (strcmp(violations->items[i].field, name) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void append_path(struct builder *builder)
@@ -110,6 +118,11 @@ static void append_path(struct builder *builder)
         struct br_place place = {.name = part->variable->name, .index = BR_PLACE_NO_INDEX};
         if (problem != NULL) {
             br_violations_add(builder->violations, &place, "%s", problem);
+        } else if (value != NULL && strlen(value) > BR_PATH_VALUE_MAX_BYTES) {
+            /* The validation may have a shorter limit for it. */
+            if (!is_refused(builder->violations, place.name)) {
+                br_violations_add(builder->violations, &place, "is too long for a part of the URL path");
+            }
         } else if (value != NULL) {
             append_encoded(builder, value);
         }
@@ -221,7 +234,7 @@ bool br_rest_request_build(const struct br_method *method, const struct br_rest_
                            struct br_warnings *warnings, struct br_rest_request *out, struct br_status *st)
 {
     struct br_arena *arena = violations->arena;
-    if (!br_wire_check(method->input, bytes, len, violations, st)) {
+    if (!br_wire_check(method->input, bytes, len, BR_MAX_WIRE_ELEMENTS, violations, st)) {
         return false;
     }
     ProtobufCMessage *message = br_message_unpack(method->input->descriptor, bytes, len, arena);

@@ -91,6 +91,14 @@ static void refuse_bounds(struct walk *walk, enum br_kind kind, const char *give
         br_violations_add(walk->violations, place, "%s is not between %s and %s", given, min, max);
         return;
     }
+    if (rules->min.type == BR_BOUND_INCLUSIVE && rules->max.type == BR_BOUND_NONE) {
+        br_violations_add(walk->violations, place, "%s is less than %s", given, min);
+        return;
+    }
+    if (rules->max.type == BR_BOUND_INCLUSIVE && rules->min.type == BR_BOUND_NONE) {
+        br_violations_add(walk->violations, place, "%s is more than %s", given, max);
+        return;
+    }
     const char *above = rules->min.type == BR_BOUND_INCLUSIVE ? "at least " : "greater than ";
     const char *below = rules->max.type == BR_BOUND_INCLUSIVE ? "at most " : "less than ";
     bool has_min = rules->min.type != BR_BOUND_NONE;
@@ -196,14 +204,35 @@ static void refuse_part(const struct given *given, const char *reason, const cha
     refuse_text(given, reason, br_violation_quote(part, quoted));
 }
 
+/*
+ * The characters that |pattern| keeps out, of which it says nothing else: "^[^SET]*$". Copied to |set|; false for
+ * other patterns, and for sets with ranges and classes, which do not stand for themselves.
+ */
+static bool read_forbidden(const char *pattern, char set[BR_QUOTE_CAP])
+{
+    static const char head[] = "^[^";
+    if (strncmp(pattern, head, sizeof head - 1) != 0)
+        return false;
+    const char *start = pattern + sizeof head - 1;
+    size_t len = strcspn(start, "[]-");
+    if (len == 0 || len >= BR_QUOTE_CAP || strcmp(start + len, "]*$") != 0)
+        return false;
+    memcpy(set, start, len);
+    set[len] = '\0';
+    return true;
+}
+
 static void check_pattern(const struct given *given, size_t len, const struct br_rules *rules)
 {
     if (len > BR_PATTERN_MAX_BYTES) {
         refuse_length(given, "is longer than", BR_PATTERN_MAX_BYTES, "byte");
         return;
     }
+    char set[BR_QUOTE_CAP];
     int result = regexec(&rules->regex, given->text, 0, NULL, 0);
-    if (result == REG_NOMATCH)
+    if (result == REG_NOMATCH && read_forbidden(rules->pattern, set))
+        refuse_text(given, "must not hold any of", set);
+    else if (result == REG_NOMATCH)
         refuse_text(given, "does not match the pattern", rules->pattern);
     else if (result != 0)
         given->violations->arena->exhausted = true; /* REG_ESPACE: unchecked must not pass for valid */

@@ -41,6 +41,7 @@ struct frame {
 
 struct walk {
     const uint8_t *bytes;
+    size_t max_elements;
     size_t element_count;
     struct br_violations *violations;
     struct br_status *st;
@@ -168,18 +169,18 @@ static const struct br_place *make_places(const struct frame *frame, struct br_p
 
 static bool refuse_malformed(struct walk *walk, const struct frame *frame, const char *fault)
 {
-    size_t offset = (size_t)(frame->record - walk->bytes);
+    size_t position = (size_t)(frame->record - walk->bytes) + 1;
     struct br_place places[MAX_FRAMES];
     const struct br_place *place = make_places(frame, places);
     if (place == NULL)
         return br_status_set(walk->st, BR_INVALID_ARGUMENT, "MALFORMED_MESSAGE",
-                             "the request is not a valid message: %s, at byte %zu", fault, offset);
+                             "the message is not valid: %s, at byte %zu", fault, position);
 
-    br_violations_add(walk->violations, place, "%s, at byte %zu", fault, offset);
+    br_violations_add(walk->violations, place, "%s, at byte %zu", fault, position);
     /* The place comes last: it may be too long for the message. */
     const char *where = br_place_text(place, walk->violations->arena);
     return br_status_set(walk->st, BR_INVALID_ARGUMENT, "MALFORMED_MESSAGE",
-                         "the request is not a valid message: %s, at byte %zu, in %s", fault, offset,
+                         "the message is not valid: %s, at byte %zu, in %s", fault, position,
                          where != NULL ? where : frame->plan->full_name);
 }
 
@@ -187,17 +188,17 @@ static bool refuse_text(struct walk *walk, const struct frame *frame, const char
 {
     struct br_place places[MAX_FRAMES];
     br_violations_add(walk->violations, make_places(frame, places), "%s, at byte %zu of the text", fault,
-                      index);
+                      index + 1);
     return br_violations_none(walk->violations, walk->st);
 }
 
 static bool count_elements(struct walk *walk, size_t count)
 {
     walk->element_count += count;
-    if (walk->element_count <= BR_MAX_WIRE_ELEMENTS)
+    if (walk->element_count <= walk->max_elements)
         return true;
     return br_status_set(walk->st, BR_RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE",
-                         "the request has more than %d fields and list elements", BR_MAX_WIRE_ELEMENTS);
+                         "the message has more than %zu fields and list elements", walk->max_elements);
 }
 
 static enum wire_type wire_type_of(ProtobufCType type)
@@ -252,7 +253,7 @@ static bool check_text(struct walk *walk, const struct frame *frame, const struc
 {
     const uint8_t *nul = memchr(record->payload, '\0', record->len);
     if (nul != NULL)
-        return refuse_text(walk, frame, "holds a NUL", (size_t)(nul - record->payload));
+        return refuse_text(walk, frame, "holds a NUL character", (size_t)(nul - record->payload));
     size_t valid = br_utf8_valid_prefix((const char *)record->payload, record->len);
     if (valid != record->len)
         return refuse_text(walk, frame, "is not UTF-8", valid);
@@ -331,12 +332,12 @@ static bool check_message(struct walk *walk, struct frame *frame, const uint8_t 
     return true;
 }
 
-bool br_wire_check(const struct br_message_plan *plan, const uint8_t *bytes, size_t len,
+bool br_wire_check(const struct br_message_plan *plan, const uint8_t *bytes, size_t len, size_t max_elements,
                    struct br_violations *violations, struct br_status *st)
 {
     if (len == 0)
         return true;
-    struct walk walk = {.bytes = bytes, .violations = violations, .st = st};
+    struct walk walk = {.bytes = bytes, .max_elements = max_elements, .violations = violations, .st = st};
     struct frame top = {.plan = plan, .start = bytes, .record = bytes, .depth = 1};
     return check_message(&walk, &top, bytes + len);
 }

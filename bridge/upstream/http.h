@@ -37,7 +37,7 @@ struct br_http_exchange {
     void *owner; /* the owner's, not touched */
 
     /* The outcome: written before |done|. */
-    bool answered;                /* |answer| counts; else |failure| */
+    bool answered; /* |answer| counts; else |failure|, and of |answer| the headers that came before it */
     struct br_http_answer answer; /* points into |body_buf| and |header_text| */
     enum br_transport_failure failure;
     const char *failure_name; /* "COULDNT_CONNECT"; process lifetime */

@@ -150,17 +150,25 @@ enum br_http_collect_result br_http_collect_body(struct br_http_collect *collect
     return BR_HTTP_COLLECT_BODY_CUT;
 }
 
+void br_http_collect_end_headers(struct br_http_collect *collect)
+{
+    struct br_http_exchange *exchange = collect->exchange;
+    if (!collect->headers_done)
+        exchange->answer.headers.count = 0;
+    const char *value = exchange->header_text.data;
+    for (size_t i = 0; i < exchange->answer.headers.count; i++) {
+        exchange->kept[i].value = value;
+        value += strlen(value) + 1;
+    }
+}
+
 bool br_http_collect_end(struct br_http_collect *collect)
 {
     struct br_http_exchange *exchange = collect->exchange;
     if (!collect->headers_done || collect->status > 599)
         return false;
 
-    const char *value = exchange->header_text.data;
-    for (size_t i = 0; i < exchange->answer.headers.count; i++) {
-        exchange->kept[i].value = value;
-        value += strlen(value) + 1;
-    }
+    br_http_collect_end_headers(collect);
     exchange->answer.status = collect->status;
     exchange->answer.body = exchange->body_buf.data;
     exchange->answer.body_len = exchange->body_buf.len;

@@ -51,6 +51,9 @@ enum br_http_collect_result br_http_collect_header(struct br_http_collect *colle
 enum br_http_collect_result br_http_collect_body(struct br_http_collect *collect, const char *bytes,
                                                  size_t len) BR_MUST_CHECK;
 
+/* Fills the headers of the exchange's |answer|, for an answer that breaks off after them; none where they broke off. */
+void br_http_collect_end_headers(struct br_http_collect *collect);
+
 /*
  * Fills the exchange's |answer| and sets |answered|.
  * Returns false, both untouched, when there was no final status in 200..599.

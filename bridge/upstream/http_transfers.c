@@ -37,7 +37,7 @@ void br_http_exchange_fail(struct br_http_exchange *exchange, enum br_transport_
                            const char *name, const char *text)
 {
     exchange->answered = false;
-    exchange->answer = (struct br_http_answer){0};
+    exchange->answer = (struct br_http_answer){.headers = exchange->answer.headers};
     exchange->failure = failure;
     exchange->failure_name = name;
     if (text != NULL)
@@ -128,6 +128,8 @@ void br_http_transfers_end(struct br_http_transfer *transfer)
         TAILQ_REMOVE(line_of(transfers, exchange), transfer, line);
     }
     TAILQ_REMOVE(&transfers->by_deadline, transfer, by_deadline);
+    if (!exchange->answered)
+        br_http_collect_end_headers(&transfer->collect);
     put_spare(transfers, transfer);
     exchange->done(exchange);
 }

@@ -45,22 +45,28 @@ class Cli(unittest.TestCase):
 
 class TopLevel(Cli):
     def test_help_lists_the_commands(self):
-        for flag in ("--help", "-h"):
+        for flag in ("--help", "-h", "help"):
             text = self.printed(run(flag))
-            for command in ("serve", "call", "routes", "version"):
+            for command in ("serve", "call", "routes", "check", "version"):
                 self.assertRegex(text, rf"(?m)^  {command} ")
 
     def test_unknown_command_lists_the_commands(self):
-        self.refused(run("srve"), '"srve"', "serve, call, routes, version")
+        self.refused(run("srve"), '"srve"', "serve, call, routes, check, version")
         self.refused(run("a\nb\x1b[31m"), r"a\u000Ab\u001B[31m")
         self.refused(run(""), '""')
 
     def test_version_is_one_line(self):
         self.assertRegex(self.printed(run("version")), r"\Amodelarts-bridge \d+\.\d+\.\d+\n\Z")
         self.refused(run("version", "x"), '"x"')
+        self.assertEqual(self.printed(run("--version")), self.printed(run("version")))
+        self.refused(run("--version", "x"), '"x"')
+
+    def test_help_of_a_command_is_its_own(self):
+        self.assertEqual(self.printed(run("help", "call")), self.printed(run("call", "--help")))
+        self.refused(run("help", "srve"), '"srve"', "serve, call, routes")
 
     def test_every_command_has_help(self):
-        for command in ("serve", "call", "routes", "version"):
+        for command in ("serve", "call", "routes", "check", "version"):
             for flag in ("--help", "-h"):
                 self.assertIn(f"modelarts-bridge {command}".replace(" serve", " [serve]"),
                               self.printed(run(command, flag)))
@@ -109,9 +115,21 @@ class ServeSettings(Cli):
             "forward-metadata": ["authorization", "X-Upper", "a b", "x-auth-token", "a-bin", "grpc-x", "host"],
             "return-header": ["set-cookie", "x-subject-token", "", "A"],
             "upstream-drift": ["Warn", "no", ""],
+            "auth": ["none", "Token"],
+            "credentials-dir": [""],
+            "iam-url": [""],
+            "iam-timeout": ["0ms", "10", "6m"],
+            "aksk-dialect": ["b"],
+            "aksk-region": [""],
+            "aksk-service": [""],
             "log-level": ["verbose", "4"],
             "project-id": ["..", "a/b", "a b", "x" * 129],
             "listen": ["nope", ":1", "h:", "h:65536", "unix:"],
+            "tls-cert": ["/nonexistent/tls.crt", "/"],
+            "tls-key": ["/nonexistent/tls.key", "/"],
+            "client-ca": ["/nonexistent/ca.crt", "/"],
+            "allow-caller": [""],
+            "unix-socket-mode": ["660 ", "1777", "0888", "rw"],
             "upstream-url": ["upstream", "ftp://h", "https://h:0", "https://h/..", "https://h?a=b", "https://"],
         }
         self.assertEqual(sorted(wrong), sorted(flag for flag, _ in self.rows()))
@@ -124,7 +142,7 @@ class ServeSettings(Cli):
                         others.append(f"--listen=127.0.0.1:{port}")
                     self.refused(run(*others, f"--{flag}={value}"), f"--{flag}")
                     self.refused(run("serve", *others, env={variable: value}), flag.upper().replace("-", "_")
-                                 if flag not in ("project-id", "listen", "upstream-url") else flag)
+                                 if flag not in ("project-id", "listen", "upstream-url", "unix-socket-mode") else flag)
         with socket.socket() as client:
             self.assertNotEqual(client.connect_ex(("127.0.0.1", port)), 0)
 
@@ -171,14 +189,15 @@ class Routes(Cli):
 
     def test_errors_are_sorted_and_whole(self):
         lines = self.printed(run("routes", "--errors")).splitlines()
-        self.assertEqual(lines[0].split(), ["HTTP", "CODE", "GRPC", "REASON"])
+        self.assertEqual(lines[0].split(), ["HTTP", "CODE", "GRPC", "REASON", "DETAIL"])
         rows = [line.split() for line in lines[1:]]
-        self.assertIn(["404", "ModelArts.3502", "NOT_FOUND", "MODELARTS_3502"], rows)
-        self.assertTrue(all(len(row) == 4 for row in rows))
+        self.assertIn(["404", "ModelArts.3502", "NOT_FOUND", "MODELARTS_3502", "resource:modelarts.Service"], rows)
+        self.assertTrue(all(len(row) == 5 for row in rows))
+        self.assertEqual({row[4].split(":")[0] for row in rows}, {"-", "quota", "precondition", "resource"})
         self.assertEqual(rows, sorted(rows, key=lambda row: (int(row[0]), row[1])))
 
     def test_wrong_arguments_are_refused(self):
-        self.refused(run("routes", "--errors", "--settings"), "--errors", "--settings")
+        self.refused(run("routes", "--errors", "--settings"), "give --errors or --settings, not both")
         self.refused(run("routes", "--error"), "--errors")
         self.refused(run("routes", "x"), '"x"')
 
@@ -195,7 +214,7 @@ class Call(Cli):
 
     def test_data_must_fit_the_schema(self):
         wrong = {
-            "{": "not JSON",
+            "{": "not valid JSON",
             "[]": "JSON object",
             '{"service_id":1.5,"priority":"high"}': "priority",
             '{"stauts":"stopped"}': '"stauts", accepted in modelarts.v1.UpdateServiceRequest: project_id, service_id',
@@ -221,7 +240,7 @@ class Call(Cli):
             file.truncate((64 << 20) + 1)
             self.refused(self.call("UpdateService", f"--data=@{file.name}"), "more than 64 MiB")
             file.truncate(64 << 20)
-            self.refused(self.call("UpdateService", f"--data=@{file.name}"), "not JSON")
+            self.refused(self.call("UpdateService", f"--data=@{file.name}"), "not valid JSON")
 
     def test_metadata_must_be_sendable_and_is_not_repeated(self):
         for entry in ("s3cret", "=s3cret", "x-bin=s3cret", "grpc-x=s3cret", "a b=s3cret", "x=s3cret\n",

@@ -91,6 +91,27 @@ static const struct code_row code_rows[] = {
     {403, "IAM.0002", "You are not authorized to perform the requested action."},
 };
 
+/* What stands for the placeholders where a request gives no better values. Ours. */
+static const struct {
+    const char *code;
+    const char *first;
+    const char *second;
+} examples[] = {
+    {"ModelArts.0107", "weight", "90"},
+    {"ModelArts.0108", "modelarts:service:update", NULL},
+    {"ModelArts.0112", "modelarts:service", "update"},
+    {"ModelArts.3502", "demo-service", NULL},
+    {"ModelArts.3503", "demo-service", NULL},
+    {"ModelArts.3506", "demo-model", NULL},
+    {"ModelArts.3507", "demo-model", NULL},
+    {"ModelArts.3520", "20", "real-time"},
+    {"ModelArts.3529", "demo-model", "demo-service"},
+    {"ModelArts.3540", "demo-service", NULL},
+    {"ModelArts.4206", "the service", NULL},
+    {"ModelArts.4302", "the backend did not answer", NULL},
+    {"ModelArts.4503", "the backend did not answer", NULL},
+};
+
 /* Our choice among the documented codes of a status. */
 static const struct {
     int http_status;
@@ -194,6 +215,18 @@ static void fill_message(const char *message, const char *first, const char *sec
             message++;
         }
     }
+}
+
+void sim_code_example(int http_status, const char *code, char out[SIM_MESSAGE_CAP])
+{
+    const char *first = NULL, *second = NULL;
+    for (size_t i = 0; i < sizeof examples / sizeof examples[0]; i++) {
+        if (strcmp(examples[i].code, code) == 0) {
+            first = examples[i].first;
+            second = examples[i].second;
+        }
+    }
+    fill_message(sim_code_message(http_status, code), first, second, out, SIM_MESSAGE_CAP);
 }
 
 bool sim_refuse(struct sim_refusal *refusal, int http_status, const char *code, const char *first,

@@ -29,6 +29,9 @@ struct sim_refusal {
  */
 const char *sim_code_message(int http_status, const char *code);
 
+/* The same with the placeholders filled by examples, for an answer that is about no request in particular. */
+void sim_code_example(int http_status, const char *code, char out[SIM_MESSAGE_CAP]);
+
 /* Whether |code| has the form of a vendor's code: a layer's name, a dot, digits. */
 bool sim_code_is_valid(const char *code);
 

@@ -250,6 +250,7 @@ static void set_deep(struct sim_answer *answer, int http_status, int64_t levels)
 void sim_fault_apply(const struct sim_fault *fault, struct sim_answer *answer)
 {
     const char *code;
+    char message[SIM_MESSAGE_CAP];
     const int success = fault->of_iam ? 201 : 200;
     if (!sim_fault_is_passing(fault)) {
         sim_answer_drop_body(answer);
@@ -260,14 +261,14 @@ void sim_fault_apply(const struct sim_fault *fault, struct sim_answer *answer)
             set_iam_error(fault, answer);
         } else {
             code = sim_code_for_status(fault->http_status);
-            sim_answer_set_error(answer, fault->http_status, code,
-                                 sim_code_message(fault->http_status, code));
+            sim_code_example(fault->http_status, code, message);
+            sim_answer_set_error(answer, fault->http_status, code, message);
         }
         set_retry_after(fault, answer);
         break;
     case SIM_FAULT_CODE:
-        sim_answer_set_error(answer, fault->http_status, fault->code,
-                             sim_code_message(fault->http_status, fault->code));
+        sim_code_example(fault->http_status, fault->code, message);
+        sim_answer_set_error(answer, fault->http_status, fault->code, message);
         break;
     case SIM_FAULT_IAM:
         set_iam_error(fault, answer);

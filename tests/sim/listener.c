@@ -62,7 +62,8 @@ bool sim_listener_open(struct sim_listener *out, const char *address, struct br_
     const int on = 1;
     if (!read_address(address, opened.host, &bound, &len)) {
         return br_status_set(st, BR_INVALID_ARGUMENT, "LISTEN_ADDRESS",
-                             "--listen is \"%s\"; give a numeric address and a port, such as 127.0.0.1:8080",
+                             "--listen: \"%s\" is not an address and a port; give localhost or a numeric "
+                             "address, and a port, such as 127.0.0.1:8080",
                              address);
     }
     opened.fd = socket(bound.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -194,8 +194,8 @@ static void test_apply_code_has_body_of_its_layer(void **state)
     assert_non_null(strstr(body, "\"request_id\":\""));
     free(body);
     body = fault_body("fault-503", 64, &status);
-    assert_string_equal(
-        body, "{\"error_code\":\"ModelArts.4302\",\"error_msg\":\"Gateway forwarding error because %s.\"}");
+    assert_string_equal(body, "{\"error_code\":\"ModelArts.4302\",\"error_msg\":\"Gateway forwarding error "
+                              "because the backend did not answer.\"}");
     free(body);
     body = fault_body("fault-code-418-ModelArts.9999", 64, &status);
     assert_int_equal(status, 418);

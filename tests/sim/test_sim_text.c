@@ -9,6 +9,7 @@
 #include "target.h"
 #include "text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -235,6 +236,30 @@ static void test_code_message_knows_both_gateways(void **state)
     assert_string_equal(sim_code_message(500, "ModelArts.1"), "An error made by the simulator.");
 }
 
+static void test_code_example_fills_every_placeholder(void **state)
+{
+    (void)state;
+    static const char *const layers[] = {"ModelArts", "APIG", "IAM"};
+    char message[SIM_MESSAGE_CAP];
+    size_t known = 0;
+    for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
+        for (int number = 0; number < 10000; number++) {
+            char code[SIM_CODE_CAP];
+            snprintf(code, sizeof code, "%s.%04d", layers[i], number);
+            sim_code_example(0, code, message);
+            known += strcmp(message, "An error made by the simulator.") != 0;
+            if (strpbrk(message, "{}%") != NULL) {
+                fail_msg("%s: %s", code, message);
+            }
+        }
+    }
+    assert_true(known > 50);
+    sim_code_example(503, "ModelArts.4302", message);
+    assert_string_equal(message, "Gateway forwarding error because the backend did not answer.");
+    sim_code_example(400, "ModelArts.3529", message);
+    assert_string_equal(message, "Model demo-model under service demo-service does not exist.");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +273,7 @@ int main(void)
         cmocka_unit_test(test_refuse_fills_the_message),
         cmocka_unit_test(test_refuse_long_value_is_cut_on_a_character),
         cmocka_unit_test(test_code_message_knows_both_gateways),
+        cmocka_unit_test(test_code_example_fills_every_placeholder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

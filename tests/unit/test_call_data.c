@@ -148,9 +148,10 @@ static void test_data_empty_object_is_the_empty_message(void **state)
 static void test_data_that_is_not_one_object_is_refused(void **state)
 {
     (void)state;
-    check_refused("", "not JSON");
-    check_refused("{", "not JSON");
-    check_refused("{} x", "not JSON");
+    check_refused("", "not valid JSON: the text is empty");
+    check_refused("{'a':1}", "not valid JSON: a key in double quotes is expected, at byte 2");
+    check_refused("{", "not valid JSON");
+    check_refused("{} x", "not valid JSON");
     check_refused("[]", "expected a JSON object");
     check_refused("null", "expected a JSON object");
     check_refused("\"{}\"", "expected a JSON object");
@@ -201,13 +202,59 @@ static void test_data_bad_values_name_their_field(void **state)
     check_refused("{\"level\":\"x\"}", "level");
     check_refused("{\"level\":4294967296}", "level");
     check_refused("{\"parts\":[{\"size\":1},{\"size\":{}}]}", "parts[1].size");
-    check_refused("{\"update_mask\":1}", "update_mask");
+    check_refused("{\"update_mask\":1}", "update_mask: 1 is not accepted; give the names as one text: \"");
+    check_refused("{\"update_mask\":[\"tags\"]}",
+                  "update_mask: a list is not accepted; give the names as one");
+    check_refused("{\"rank\":9007199254740993}",
+                  "rank: 9007199254740992 has more digits than are read exactly; give it as text");
+    check_refused("{\"rank\":\"1e17\"}", "rank: \"1e17\" has more digits than are read exactly");
+}
+
+static void test_data_null_is_refused_where_it_would_be_left_out(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *json;
+        const char *path;
+    } cases[] = {
+        {"{\"description\":null}", "description"},
+        {"{\"description\":null,\"description\":\"x\"}", "description"},
+        {"{\"update_mask\":null}", "update_mask"},
+        {"{\"tags\":null}", "tags"},
+        {"{\"tags\":[\"a\",null]}", "tags[1]"},
+        {"{\"labels\":null}", "labels"},
+        {"{\"labels\":{\"a\":\"b\",\"c\":null}}", "labels[\"c\"]"},
+        {"{\"thing\":null}", "thing"},
+        {"{\"thing\":{\"child\":{\"small\":null}}}", "thing.child.small"},
+        {"{\"thing\":{\"any_value\":null}}", "thing.any_value"},
+        {"{\"thing\":{\"parts_by_name\":{\"x\":{\"size\":null}}}}", "thing.parts_by_name[\"x\"].size"},
+        {"{\"parts\":[{},{\"name\":null}]}", "parts[1].name"},
+        /* One value may stand for a list of one. */
+        {"{\"parts\":{\"name\":null}}", "parts.name"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char part[128];
+        (void)snprintf(part, sizeof part, "--data: %s is null; leave it out", cases[i].path);
+        check_refused(cases[i].json, part);
+    }
+    struct br_arena arena;
+    struct br_status st;
+    Testapi__V1__UpdateThingRequest *request = read_update(
+        &arena, "{\"thing\":{\"free\":{\"a\":null,\"b\":[null]},\"any_value\":[null],\"any_list\":[null]}}",
+        &st);
+    assert_non_null(request);
+    assert_int_equal(request->thing->free->n_fields, 2);
+    assert_int_equal(request->thing->any_list->n_values, 1);
+    testapi__v1__update_thing_request__free_unpacked(request, NULL);
+    br_arena_finish(&arena);
 }
 
 static void test_data_empty_list_without_a_mask_is_refused(void **state)
 {
     (void)state;
-    check_refused("{\"tags\":[]}", "tags is empty, and is sent as such only when update_mask names it");
+    check_refused("{\"tags\":[]}",
+                  "tags is empty, and is sent as such only when update_mask names it, such as "
+                  "\"update_mask\":\"tags\", together with everything else that is to be sent");
     check_refused("{\"labels\":{}}", "labels is empty");
     check_refused("{\"thing\":{\"parts\":[{}],\"tags\":[]}}", "thing.tags is empty");
     check_refused("{\"thing\":{\"child\":{\"numbers\":[]}}}", "thing.child.numbers is empty");
@@ -217,8 +264,10 @@ static void test_data_empty_list_that_a_mask_can_send_is_accepted(void **state)
 {
     (void)state;
     static const char *const accepted[] = {
-        "{\"tags\":[],\"update_mask\":\"tags\"}",     "{\"tags\":null}",  "{\"thing\":{}}",
-        "{\"thing\":{\"free\":{\"a\":[],\"b\":{}}}}", "{\"parts\":[{}]}",
+        "{\"tags\":[],\"update_mask\":\"tags\"}",
+        "{\"thing\":{}}",
+        "{\"thing\":{\"free\":{\"a\":[],\"b\":{}}}}",
+        "{\"parts\":[{}]}",
     };
     for (size_t i = 0; i < sizeof accepted / sizeof accepted[0]; i++) {
         struct br_arena arena;
@@ -272,6 +321,7 @@ int main(void)
         cmocka_unit_test(test_data_unknown_literals_are_refused_with_the_known_ones),
         cmocka_unit_test(test_data_all_that_is_unknown_is_named),
         cmocka_unit_test(test_data_bad_values_name_their_field),
+        cmocka_unit_test(test_data_null_is_refused_where_it_would_be_left_out),
         cmocka_unit_test(test_data_empty_list_without_a_mask_is_refused),
         cmocka_unit_test(test_data_empty_list_that_a_mask_can_send_is_accepted),
         cmocka_unit_test(test_data_without_memory_says_so),

@@ -1,5 +1,7 @@
 #include "error_check.h"
 
+#include <stdio.h>
+
 /* Has no memory: none is needed. */
 static struct br_arena arena;
 
@@ -68,6 +70,70 @@ static void test_transport_text_is_added_and_cleaned(void **state)
     assert_string_equal(error.st.msg, "ModelArts cannot be reached; nothing was sent");
     br_error_from_transport(BR_TRANSPORT_UNREACHABLE, NULL, "bad \xff text", &once, &arena, &error);
     assert_string_equal(error.st.msg, "ModelArts cannot be reached; nothing was sent: bad ");
+}
+
+static void test_transport_text_that_repeats_the_message_is_dropped(void **state)
+{
+    (void)state;
+    static const struct {
+        enum br_transport_failure failure;
+        const char *message;
+    } cases[] = {
+        {BR_TRANSPORT_DEADLINE,
+         "the call's deadline passed before ModelArts answered; the request may have been executed"},
+        {BR_TRANSPORT_TOO_LARGE,
+         "the answer of ModelArts is larger than --max-response-bytes; the request was executed"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct br_error error;
+        br_error_from_transport(cases[i].failure, NULL, "the same again", &once, &arena, &error);
+        assert_string_equal(error.st.msg, cases[i].message);
+    }
+}
+
+static void test_unreadable_web_page_is_named_by_its_type(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *reason;
+        const char *type;
+        const char *body;
+        const char *named; /* NULL: the status stays as it is */
+    } cases[] = {
+        {"UPSTREAM_MALFORMED_RESPONSE", "text/html; charset=utf-8", "<html>", "text/html"},
+        {"UPSTREAM_MALFORMED_RESPONSE", "text/plain", "", "text/plain"},
+        {"UPSTREAM_MALFORMED_RESPONSE", "application/json", "<html>", NULL},
+        {"UPSTREAM_MALFORMED_RESPONSE", "application/problem+json", "<html>", NULL},
+        {"UPSTREAM_MALFORMED_RESPONSE", NULL, "<html>", NULL},
+        /* The type is wrong, not the body. */
+        {"UPSTREAM_MALFORMED_RESPONSE", "text/plain", "{\"update_time\":[]}", NULL},
+        {"OUT_OF_MEMORY", "text/html", "<html>", NULL},
+    };
+    struct br_arena texts;
+    br_arena_init(&texts, 1 << 16);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct br_header type = {"content-type", cases[i].type};
+        const struct br_http_answer answer = {.status = 201,
+                                              .headers = {.items = &type, .count = cases[i].type != NULL},
+                                              .body = cases[i].body,
+                                              .body_len = strlen(cases[i].body)};
+        struct br_status st;
+        (void)br_status_set(&st, BR_INTERNAL, cases[i].reason, "the status");
+        struct br_error error;
+        memset(&error, 0xff, sizeof error);
+        br_error_from_unreadable(&answer, &st, &texts, &error);
+        expect_error(&error, BR_INTERNAL, cases[i].reason, BR_DOMAIN_BRIDGE);
+        char message[128] = "the status";
+        if (cases[i].named != NULL)
+            (void)snprintf(message, sizeof message,
+                           "the request was executed, but ModelArts answered HTTP 201 with %s, not with JSON",
+                           cases[i].named);
+        assert_string_equal(error.st.msg, message);
+        assert_int_equal(error.metadata_count, cases[i].named != NULL);
+        if (cases[i].named != NULL)
+            assert_string_equal(metadata(&error, "content_type"), cases[i].named);
+    }
+    br_arena_finish(&texts);
 }
 
 static void test_from_status_keeps_the_status(void **state)
@@ -159,6 +225,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_transport_failures_get_their_codes),
         cmocka_unit_test(test_transport_text_is_added_and_cleaned),
+        cmocka_unit_test(test_transport_text_that_repeats_the_message_is_dropped),
+        cmocka_unit_test(test_unreadable_web_page_is_named_by_its_type),
         cmocka_unit_test(test_from_status_keeps_the_status),
         cmocka_unit_test(test_retry_after_seconds_are_capped),
         cmocka_unit_test(test_retry_after_dates_of_all_three_forms_are_read),

@@ -378,10 +378,10 @@ static void test_apply_wrong_path_says_what_is_accepted(void **state)
         const char *description;
     } cases[] = {
         {"*", "\"*\" is not a field; without a mask everything that is set is sent"},
-        {"", "\"\" has an empty name where testapi.v1.UpdateThingRequest has: " TOP_FIELDS},
-        {".", "\".\" has an empty name where testapi.v1.UpdateThingRequest has: " TOP_FIELDS},
-        {"parts.", "\"parts.\" has an empty name where testapi.v1.Part has: name, size"},
-        {"parts..name", "\"parts..name\" has an empty name where testapi.v1.Part has: name, size"},
+        {"", "\"\" has an empty part; testapi.v1.UpdateThingRequest has: " TOP_FIELDS},
+        {".", "\".\" has an empty part; testapi.v1.UpdateThingRequest has: " TOP_FIELDS},
+        {"parts.", "\"parts.\" has an empty part; testapi.v1.Part has: name, size"},
+        {"parts..name", "\"parts..name\" has an empty part; testapi.v1.Part has: name, size"},
         {"nothing", "\"nothing\" is not a field; testapi.v1.UpdateThingRequest has: " TOP_FIELDS},
         {"Description", "\"Description\" is not a field; testapi.v1.UpdateThingRequest has: " TOP_FIELDS},
         {"descriptio", "\"descriptio\" is not a field; testapi.v1.UpdateThingRequest has: " TOP_FIELDS},

@@ -106,7 +106,7 @@ static void assert_refused(const char *text, const char *msg)
 static void assert_no_json(const char *text, const char *fault)
 {
     char msg[256];
-    (void)snprintf(msg, sizeof msg, "not JSON that can be read: %s", fault);
+    (void)snprintf(msg, sizeof msg, "not valid JSON: %s", fault);
     assert_refused(text, msg);
 }
 
@@ -123,52 +123,55 @@ static void test_json_parse_white_space_and_escapes(void **state)
 static void test_json_parse_broken_text_refused_with_offset(void **state)
 {
     (void)state;
-    assert_no_json("", "the text ends too early, at byte 0");
-    assert_no_json("  ", "the text ends too early, at byte 2");
-    assert_no_json("<html>", "a value is missing or is no JSON, at byte 0");
-    assert_no_json("{", "the text ends too early, at byte 1");
-    assert_no_json("{\"text\"", "the text ends too early, at byte 7");
-    assert_no_json("{\"text\":", "the text ends too early, at byte 8");
-    assert_no_json("{\"text\":\"a", "the text ends too early, at byte 10");
+    assert_no_json("", "the text is empty");
+    assert_no_json("  ", "the text ends too early, after byte 2");
+    assert_no_json("<html>", "a value is expected, at byte 1");
+    assert_no_json("{", "the text ends too early, after byte 1");
+    assert_no_json("{\"text\"", "the text ends too early, after byte 7");
+    assert_no_json("{\"text\":", "the text ends too early, after byte 8");
+    assert_no_json("{\"text\":\"a", "the text ends too early, after byte 10");
     assert_no_json("{\"text\":\"a\\", "the text ends too early");
-    assert_no_json("{\"text\":\"a\"", "the text ends too early, at byte 11");
-    assert_no_json("{\"text\" \"a\"}", "a ':' is missing, at byte 8");
-    assert_no_json("{\"a\":1 \"b\":2}", "a ',' or '}' is missing, at byte 7");
-    assert_no_json("{\"a\":1]", "a ',' or '}' is missing, at byte 6");
-    assert_no_json("[1 2]", "a ',' or ']' is missing, at byte 3");
-    assert_no_json("{\"a\":1,}", "a key is missing, at byte 7");
-    assert_no_json("{a:1}", "a key is missing, at byte 1");
-    assert_no_json("[1,]", "a value is missing or is no JSON, at byte 3");
-    assert_no_json("[,1]", "a value is missing or is no JSON, at byte 1");
-    assert_no_json("}", "a value is missing or is no JSON, at byte 0");
-    assert_no_json("{} {}", "text after the value, at byte 3");
-    assert_no_json("{}]", "text after the value, at byte 2");
-    assert_no_json("tru", "a value is missing or is no JSON, at byte 0");
-    assert_no_json("[truex]", "a ',' or ']' is missing, at byte 5");
-    assert_no_json("[NaN]", "a value is missing or is no JSON, at byte 1");
-    assert_no_json("[01]", "a ',' or ']' is missing, at byte 2");
-    assert_no_json("[+1]", "a value is missing or is no JSON, at byte 1");
-    assert_no_json("[-]", "a value is missing or is no JSON, at byte 2");
-    assert_no_json("[1.]", "a number without digits after its point, at byte 3");
-    assert_no_json("[1e+]", "a number without digits in its exponent, at byte 4");
-    assert_no_json("[\"\\x\"]", "an escape that JSON does not have, at byte 2");
-    assert_no_json("[\"\\u12g4\"]", "\\u without four hexadecimal digits, at byte 2");
-    assert_no_json("[\"\\u12", "\\u without four hexadecimal digits, at byte 2");
-    assert_no_json("[\"\\ud800\"]", "half a surrogate pair, at byte 2");
-    assert_no_json("[\"\\ud800\\u0041\"]", "half a surrogate pair, at byte 2");
-    assert_no_json("[\"\\udc00\"]", "half a surrogate pair, at byte 2");
+    assert_no_json("{\"text\":\"a\"", "the text ends too early, after byte 11");
+    assert_no_json("{\"text\" \"a\"}", "a ':' is expected, at byte 9");
+    assert_no_json("{\"a\":1 \"b\":2}", "a ',' or '}' is expected, at byte 8");
+    assert_no_json("{\"a\":1]", "a ',' or '}' is expected, at byte 7");
+    assert_no_json("[1 2]", "a ',' or ']' is expected, at byte 4");
+    assert_no_json("{\"a\":1,}", "a key in double quotes is expected, at byte 8");
+    assert_no_json("{a:1}", "a key in double quotes is expected, at byte 2");
+    assert_no_json("[1,]", "a value is expected, at byte 4");
+    assert_no_json("[,1]", "a value is expected, at byte 2");
+    assert_no_json("}", "a value is expected, at byte 1");
+    assert_no_json("{} {}", "text after the value, at byte 4");
+    assert_no_json("{}]", "text after the value, at byte 3");
+    assert_no_json("tru", "a value is expected, at byte 1");
+    assert_no_json("[truex]", "a ',' or ']' is expected, at byte 6");
+    assert_no_json("[NaN]", "a value is expected, at byte 2");
+    assert_no_json("[01]", "a ',' or ']' is expected, at byte 3");
+    assert_no_json("[+1]", "a value is expected, at byte 2");
+    assert_no_json("[-]", "a value is expected, at byte 3");
+    assert_no_json("[1.", "a number without digits after its point, after byte 3");
+    assert_no_json("[1.]", "a number without digits after its point, at byte 4");
+    assert_no_json("[1e+]", "a number without digits in its exponent, at byte 5");
+    assert_no_json("[\"\\x\"]", "an escape that JSON does not have, at byte 3");
+    assert_no_json("[\"\\u12g4\"]", "\\u without four hexadecimal digits, at byte 3");
+    assert_no_json("[\"\\u12", "\\u without four hexadecimal digits, at byte 3");
+    assert_no_json("[\"\\ud800\"]", "half a surrogate pair, at byte 3");
+    assert_no_json("[\"\\ud800\\u0041\"]", "half a surrogate pair, at byte 3");
+    assert_no_json("[\"\\udc00\"]", "half a surrogate pair, at byte 3");
 }
 
 static void test_json_parse_nul_and_bad_utf8_refused(void **state)
 {
     (void)state;
-    assert_no_json("{\"text\":\"a\\u0000b\"}", "a NUL escape, at byte 10");
-    assert_no_json("{\"te\\u0000xt\":1}", "a NUL escape, at byte 4");
-    assert_no_json("{\"text\":\"\xC3\x28\"}", "text that is not UTF-8, at byte 9");
-    assert_no_json("{\"text\":\"\xED\xA0\x80\"}", "text that is not UTF-8, at byte 9");
-    assert_refused_len("{\"text\":\"\0\"}", 12, "not JSON that can be read: a NUL, at byte 9");
-    assert_refused_len("{}\0", 3, "not JSON that can be read: text after the value");
-    assert_refused_len("\0", 1, "not JSON that can be read: a value is missing");
+    assert_no_json("{\"text\":\"a\\u0000b\"}",
+                   "a NUL character (\\u0000), which is not accepted, at byte 11");
+    assert_no_json("{\"te\\u0000xt\":1}", "a NUL character (\\u0000), which is not accepted, at byte 5");
+    assert_no_json("{\"text\":\"\xC3\x28\"}", "text that is not UTF-8, at byte 10");
+    assert_no_json("{\"text\":\"\xED\xA0\x80\"}", "text that is not UTF-8, at byte 10");
+    assert_refused_len("{\"text\":\"\0\"}", 12,
+                       "not valid JSON: a NUL character, which is not accepted, at byte 10");
+    assert_refused_len("{}\0", 3, "not valid JSON: text after the value");
+    assert_refused_len("\0", 1, "not valid JSON: a value is expected");
 }
 
 static char *nested(size_t depth, char open, char close)
@@ -193,10 +196,10 @@ static void test_json_parse_depth_limited(void **state)
     free(lists);
     lists = nested(BR_MAX_DEPTH, '[', ']');
     (void)snprintf(text, sizeof text, "{\"any_list\":%s}", lists);
-    assert_no_json(text, "objects and lists nested too deep, at byte 75");
+    assert_no_json(text, "objects and lists nested too deep, at byte 76");
     free(lists);
     lists = nested(1000000, '[', ']');
-    assert_no_json(lists, "objects and lists nested too deep, at byte 64");
+    assert_no_json(lists, "objects and lists nested too deep, at byte 65");
     free(lists);
     /* Levels side by side do not add up. */
     assert_thing("{\"any_list\":[[[]],[[]],{\"a\":[]}]}", "{\"any_list\":[[[]],[[]],{\"a\":[]}]}");
@@ -234,7 +237,7 @@ static void test_json_parse_number_length_limited(void **state)
     (void)snprintf(text, sizeof text, "{\"amount\":0.%061d}", 0);
     assert_thing(text, "{\"amount\":0}");
     (void)snprintf(text, sizeof text, "{\"amount\":0.%062d}", 0);
-    assert_no_json(text, "a number of more than 63 characters, at byte 10");
+    assert_no_json(text, "a number of more than 63 characters, at byte 11");
 }
 
 static void test_json_read_every_kind(void **state)
@@ -284,29 +287,60 @@ static void test_json_read_numbers_in_other_forms(void **state)
 static void test_json_read_bad_number_refused_with_place(void **state)
 {
     (void)state;
-    assert_refused("{\"small\":12.5}", "small: 12.5 is not a whole number of 32 bits");
-    assert_refused("{\"small\":\"12.5\"}", "small: \"12.5\" is not a whole number of 32 bits");
-    assert_refused("{\"small\":2147483648}", "small: 2147483648 is not");
-    assert_refused("{\"small\":-2147483649}", "small: -2147483649 is not");
-    assert_refused("{\"count\":4294967296}", "count: 4294967296 is not");
-    assert_refused("{\"count\":-1}", "count: -1 is not");
-    assert_refused("{\"total\":-1}", "total: -1 is not");
-    assert_refused("{\"total\":\"-1\"}", "total: \"-1\" is not");
-    assert_refused("{\"total\":\"18446744073709551616\"}", "total: ");
-    assert_refused("{\"large\":\"9223372036854775808\"}", "large: ");
-    assert_refused("{\"large\":9007199254740992}",
-                   "large: 9007199254740992 is not a whole number that is known");
-    assert_refused("{\"total\":9007199254740992}", "total: ");
+    static const char int32[] = "is not between -2147483648 and 2147483647";
+    static const char int64[] = "is not between -9223372036854775808 and 9223372036854775807";
+    static const char uint32[] = "is not between 0 and 4294967295";
+    static const char uint64[] = "is not between 0 and 18446744073709551615";
+    static const char digits[] = "has more digits than are read exactly";
+    static const struct {
+        const char *name;
+        const char *value; /* in JSON, and in the message but for |shown| */
+        const char *shown;
+        const char *why;
+    } wholes[] = {
+        {"small", "12.5", NULL, "is not a whole number"},
+        {"small", "\"12.5\"", NULL, "is not a whole number"},
+        {"small", "\"high\"", NULL, "is not a whole number"},
+        {"small", "2147483648", NULL, int32},
+        {"small", "-2147483649", NULL, int32},
+        {"small", "\"3000000000\"", NULL, int32},
+        {"small", "1e999", "the number", int32},
+        {"zigzag", "2147483648", NULL, int32},
+        {"count", "4294967296", NULL, uint32},
+        {"count", "-1", NULL, uint32},
+        {"count", "\"-1\"", NULL, uint32},
+        {"total", "-1", NULL, uint64},
+        {"total", "\"-1\"", NULL, uint64},
+        {"total", "\"18446744073709551616\"", NULL, uint64},
+        {"total", "1e20", "1e+20", uint64},
+        {"total", "9007199254740992", NULL, digits},
+        {"total", "18446744073709551615", "1.8446744073709552e+19", digits},
+        {"large", "\"9223372036854775808\"", NULL, int64},
+        {"large", "\"-9223372036854775809\"", NULL, int64},
+        {"large", "1e19", "1e+19", int64},
+        {"large", "-1e19", "-1e+19", int64},
+        {"large", "9007199254740992", NULL, digits},
+        {"large", "9223372036854775807", "9.223372036854776e+18", digits},
+        {"large", "\"1e17\"", NULL, digits},
+    };
+    for (size_t i = 0; i < sizeof wholes / sizeof wholes[0]; i++) {
+        char text[128];
+        char msg[256];
+        (void)snprintf(text, sizeof text, "{\"%s\":%s}", wholes[i].name, wholes[i].value);
+        (void)snprintf(msg, sizeof msg, "%s: %s %s", wholes[i].name,
+                       wholes[i].shown != NULL ? wholes[i].shown : wholes[i].value, wholes[i].why);
+        assert_refused(text, msg);
+    }
     assert_refused("{\"large\":true}", "large: true is not");
     assert_refused("{\"large\":\"\"}", "large: \"\" is not");
     assert_refused("{\"large\":\" 1\"}", "large: \" 1\" is not");
     assert_refused("{\"large\":\"0x10\"}", "large: ");
     assert_refused("{\"large\":{}}", "large: an object is not");
     assert_refused("{\"large\":[1]}", "large: a list is not");
-    assert_refused("{\"amount\":1e999}", "amount: a number beyond the range of a double is not");
+    assert_refused("{\"amount\":1e999}", "amount: the number is beyond the range of a double");
     assert_refused("{\"amount\":\"1e999\"}", "amount: \"1e999\" is not");
-    assert_refused("{\"amount\":\"NaN\"}", "amount: \"NaN\" is not");
-    assert_refused("{\"ratio\":1e39}", "ratio: 1e+39 is not");
+    assert_refused("{\"amount\":\"NaN\"}", "amount: \"NaN\" is not a number");
+    assert_refused("{\"ratio\":1e39}", "ratio: 1e+39 is beyond the range of a float");
     assert_refused("{\"numbers\":[1,null,1.5]}", "numbers[2]: 1.5 is not");
     assert_refused("{\"parts\":[{},{\"size\":\"x\"}]}", "parts[1].size: \"x\" is not");
     assert_refused("{\"counts\":{\"a\":\"b\"}}", "counts[\"a\"]: \"b\" is not");
@@ -345,8 +379,9 @@ static void test_json_read_scalar_for_string(void **state)
     assert_thing("{\"text\":1586250930708}", "{\"text\":\"1586250930708\"}");
     assert_thing("{\"text\":0.1}", "{\"text\":\"0.1\"}");
     assert_thing("{\"text\":false}", "{\"text\":\"false\"}");
-    assert_refused("{\"text\":9007199254740993}", "text: 9007199254740992 is not text or a scalar");
-    assert_refused("{\"text\":{}}", "text: an object is not");
+    assert_refused("{\"text\":9007199254740993}",
+                   "text: 9007199254740992 has more digits than are read exactly");
+    assert_refused("{\"text\":{}}", "text: an object is not accepted here; a text is expected");
     assert_refused("{\"labels\":{\"a\":[]}}", "labels[\"a\"]: a list is not");
 }
 
@@ -367,7 +402,8 @@ static void test_json_read_element_of_string_list_as_json_text(void **state)
                  "{\"tags\":[\"{\\\"a\\\":[1,0.30000000000000004,null]}\",\"[1000000000000000,\\\"x\\\"]\","
                  "\"7\",\"true\"]}");
     assert_thing("{\"tags\":{\"a\":1,\"a\":2}}", "{\"tags\":[\"{\\\"a\\\":2}\"]}");
-    assert_refused("{\"tags\":[\"a\",[1e999]]}", "tags[1]: a list is not made of numbers");
+    assert_refused("{\"tags\":[\"a\",[1e999]]}",
+                   "tags[1]: a list holds a number beyond the range of a double");
 }
 
 static void test_json_read_last_duplicate_wins(void **state)
@@ -420,7 +456,7 @@ static void test_json_read_unknown_literal_skipped_and_reported(void **state)
     assert_int_equal(assert_reads("Thing", "{\"colours\":[\"green\",\"red\",\"COLOUR_RED\",1]}",
                                   "{\"colours\":[\"red\"]}"),
                      3);
-    assert_refused("{\"colour\":{}}", "colour: an object is not");
+    assert_refused("{\"colour\":{}}", "colour: an object is not accepted here; a text is expected");
 }
 
 static void test_json_read_without_observer(void **state)
@@ -452,7 +488,7 @@ static void test_json_read_message_of_wrong_form_refused(void **state)
     assert_refused("{\"parts\":[1]}", "parts[0]: 1 is not an object");
     assert_refused("{\"labels\":[]}", "labels: a list is not an object");
     assert_refused("{\"free\":[]}", "free: a list is not an object");
-    assert_refused("{\"free\":{\"a\":1e999}}", "free: an object is not made of numbers");
+    assert_refused("{\"free\":{\"a\":1e999}}", "free: an object holds a number beyond the range of a double");
 }
 
 static void assert_mask(const char *text, const char *const *paths, size_t count)
@@ -605,7 +641,7 @@ static void check_round_trip(struct attempt *attempt)
     struct attempt again;
     if (!attempt_read(&again, "Thing", once, len, ARENA_BYTES)) {
         /* int64 out is exact, in as a number it is limited to what a double holds. */
-        assert_non_null(strstr(again.st.msg, "known exactly"));
+        assert_non_null(strstr(again.st.msg, "read exactly"));
     } else {
         assert_true(br_json_write(test_plan("Thing"), again.message, NULL, &twice, &len, &again.st));
         assert_string_equal(once, twice);

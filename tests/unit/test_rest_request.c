@@ -244,6 +244,20 @@ static void test_path_value_length_limit_is_exact(void **state)
                       "project_id: is too long for a part of the URL path\n");
 }
 
+static void test_path_value_that_the_validation_found_too_long_is_one_violation(void **state)
+{
+    (void)state;
+    char value[BR_PATH_VALUE_MAX_BYTES + 2];
+    memset(value, 'x', sizeof value);
+    value[BR_PATH_VALUE_MAX_BYTES + 1] = '\0';
+    Testapi__V1__UpdateThingRequest request = update_request();
+    request.thing_id = value;
+    assert_violations(
+        test_method("UpdateThing"), &config, &request,
+        "thing_id: \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\"... is longer than "
+        "128 characters\n");
+}
+
 static void test_path_variable_left_out_takes_the_default(void **state)
 {
     (void)state;
@@ -703,6 +717,7 @@ int main(void)
         cmocka_unit_test(test_path_value_is_percent_encoded),
         cmocka_unit_test(test_path_value_that_would_change_the_path_refused),
         cmocka_unit_test(test_path_value_length_limit_is_exact),
+        cmocka_unit_test(test_path_value_that_the_validation_found_too_long_is_one_violation),
         cmocka_unit_test(test_path_variable_left_out_takes_the_default),
         cmocka_unit_test(test_default_is_checked_like_a_value),
         cmocka_unit_test(test_required_path_variable_left_out_is_one_violation),

@@ -197,7 +197,35 @@ static void test_validate_string_pattern_both_sides(void **state)
     assert_valid();
     f.request.description = TEXT("a<b");
     validate();
-    assert_only("description", "\"a<b\" does not match the pattern ^[^<>=&\"']*$");
+    assert_only("description", "\"a<b\" must not hold any of <>=&\"'");
+}
+
+static void test_validate_string_pattern_that_is_more_than_a_set_is_shown(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern;
+        const char *bad;
+        const char *description;
+    } cases[] = {
+        {"^[^x]*$", "x", "\"x\" must not hold any of x"},
+        {"^[^xy]*$", "yx", "\"yx\" must not hold any of xy"},
+        {"^[^x]+$", "x", "\"x\" does not match the pattern ^[^x]+$"},
+        {"^[^a-c]*$", "b", "\"b\" does not match the pattern ^[^a-c]*$"},
+        {"^[^[:alpha:]]*$", "b", "\"b\" does not match the pattern ^[^[:alpha:]]*$"},
+        {"^[^]x]*$", "x", "\"x\" does not match the pattern ^[^]x]*$"},
+        {"^[x]*$", "b", "\"b\" does not match the pattern ^[x]*$"},
+        {"^[^x]*[^y]*$", "xyx", "\"xyx\" does not match the pattern ^[^x]*[^y]*$"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct br_rules rules = empty_rules();
+        rules.pattern = cases[i].pattern;
+        assert_int_equal(regcomp(&rules.regex, rules.pattern, REG_EXTENDED | REG_NOSUB), 0);
+        f.request.description = TEXT(cases[i].bad);
+        validate_by(with_rules("description", &rules));
+        assert_only("description", cases[i].description);
+        regfree(&rules.regex);
+    }
 }
 
 static void test_validate_string_too_long_skips_the_pattern(void **state)
@@ -305,9 +333,9 @@ static void test_validate_integer_one_sided_and_exclusive_bounds(void **state)
         int32_t good, bad;
         const char *description;
     } cases[] = {
-        {{BR_BOUND_INCLUSIVE, 5, 0}, {BR_BOUND_NONE, 0, 0}, 5, 4, "4 is not at least 5"},
+        {{BR_BOUND_INCLUSIVE, 5, 0}, {BR_BOUND_NONE, 0, 0}, 5, 4, "4 is less than 5"},
         {{BR_BOUND_EXCLUSIVE, 5, 0}, {BR_BOUND_NONE, 0, 0}, 6, 5, "5 is not greater than 5"},
-        {{BR_BOUND_NONE, 0, 0}, {BR_BOUND_INCLUSIVE, 5, 0}, 5, 6, "6 is not at most 5"},
+        {{BR_BOUND_NONE, 0, 0}, {BR_BOUND_INCLUSIVE, 5, 0}, 5, 6, "6 is more than 5"},
         {{BR_BOUND_NONE, 0, 0}, {BR_BOUND_EXCLUSIVE, 5, 0}, 4, 5, "5 is not less than 5"},
         {{BR_BOUND_EXCLUSIVE, 1, 0},
          {BR_BOUND_INCLUSIVE, 3, 0},
@@ -885,6 +913,7 @@ int main(void)
         TEST(test_validate_required_list_empty_is_a_violation),
         TEST(test_validate_string_max_len_counts_characters),
         TEST(test_validate_string_pattern_both_sides),
+        TEST(test_validate_string_pattern_that_is_more_than_a_set_is_shown),
         TEST(test_validate_string_too_long_skips_the_pattern),
         TEST(test_validate_string_pattern_without_max_len_stops_at_its_ceiling),
         TEST(test_validate_string_not_in_and_not_contains),

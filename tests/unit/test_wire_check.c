@@ -80,7 +80,7 @@ static bool run(struct check *check, const struct br_message_plan *plan, const v
     assert_non_null(copy);
     if (len > 0)
         memcpy(copy, bytes, len);
-    bool ok = br_wire_check(plan, copy, len, &check->violations, &check->st);
+    bool ok = br_wire_check(plan, copy, len, BR_MAX_WIRE_ELEMENTS, &check->violations, &check->st);
     free(copy);
     return ok;
 }
@@ -252,8 +252,8 @@ static void test_wire_check_unknown_fields_skipped(void **state)
 static void test_wire_check_bad_tag_refused(void **state)
 {
     (void)state;
-    MALFORMED(NULL, "field number outside 1 to 536870911, at byte 0", 0x00, 0x00);
-    MALFORMED(NULL, "field number outside 1 to 536870911, at byte 2", 0x10, 0x01, 0x80, 0x80, 0x80, 0x80,
+    MALFORMED(NULL, "the message is not valid: a field number outside 1 to 536870911, at byte 1", 0x00, 0x00);
+    MALFORMED(NULL, "field number outside 1 to 536870911, at byte 3", 0x10, 0x01, 0x80, 0x80, 0x80, 0x80,
               0x10, 0x00);
     MALFORMED(NULL, "tag that does not end", 0x80);
     MALFORMED(NULL, "tag that does not end", 0x90, 0x80, 0x80, 0x80, 0x80, 0x00, 0x01);
@@ -270,9 +270,9 @@ static void test_wire_check_group_refused_as_unpack_does(void **state)
     assert_null(br_message_unpack(test_plan("Thing")->descriptor, group, sizeof group, &arena));
     br_arena_finish(&arena);
     assert_refused(group, sizeof group, "MALFORMED_MESSAGE", NULL,
-                   "a group, which is not supported, at byte 0");
+                   "a group, which is not supported, at byte 1");
     MALFORMED(NULL, "a group", 0xC4, 0x3E);
-    MALFORMED("part", "a group, which is not supported, at byte 0, in part", 0x6B, 0x6C);
+    MALFORMED("part", "a group, which is not supported, at byte 1, in part", 0x6B, 0x6C);
 }
 
 static void test_wire_check_bad_number_refused(void **state)
@@ -293,8 +293,8 @@ static void test_wire_check_bad_number_refused(void **state)
 static void test_wire_check_bad_length_refused(void **state)
 {
     (void)state;
-    MALFORMED("part", "past the end of its message, at byte 0", 0x6A, 0x01);
-    MALFORMED("parts[1].name", "past the end of its message, at byte 4", 0x72, 0x00, 0x72, 0x03, 0x0A, 0x02,
+    MALFORMED("part", "past the end of its message, at byte 1", 0x6A, 0x01);
+    MALFORMED("parts[1].name", "past the end of its message, at byte 5", 0x72, 0x00, 0x72, 0x03, 0x0A, 0x02,
               'a');
     MALFORMED("part", "length that does not end", 0x6A, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00);
     MALFORMED("part", "past the end", 0x6A, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F);
@@ -327,7 +327,7 @@ static void test_wire_check_packed_numbers(void **state)
 static void test_wire_check_message_given_twice_refused(void **state)
 {
     (void)state;
-    MALFORMED("part", "given twice, at byte 2", 0x6A, 0x00, 0x6A, 0x00);
+    MALFORMED("part", "given twice, at byte 3", 0x6A, 0x00, 0x6A, 0x00);
     MALFORMED("child.child", "given twice", 0xD2, 0x01, 0x06, 0xD2, 0x01, 0x00, 0xD2, 0x01, 0x00);
     MALFORMED("free", "given twice", 0x0A, 0x06, 0x0A, 0x04, 0x12, 0x00, 0x12, 0x00);
     ACCEPTED(0x10, 0x01, 0x10, 0x02); /* a number: the last wins */
@@ -343,8 +343,8 @@ static void test_wire_check_bad_text_names_field(void **state)
         size_t len;
     } cases[] = {
         {"text", "is not UTF-8", "\xA2\x01\x02\xC3\x28", 5},
-        {"text", "NUL", "\xA2\x01\x01\x00", 4},
-        {"text", "byte 2 of the text",
+        {"text", "holds a NUL character, at byte 1 of the text", "\xA2\x01\x01\x00", 4},
+        {"text", "at byte 3 of the text",
          "\xA2\x01\x04"
          "ab\xFF"
          "c",
@@ -430,7 +430,16 @@ static void test_wire_check_elements_limited(void **state)
         put(&wire, "\x7A\x00", 2);
     assert_accepted(wire.at, wire_len(&wire));
     put(&wire, "\x7A\x00", 2);
-    assert_refused(wire.at, wire_len(&wire), "MESSAGE_TOO_LARGE", NULL, "more than 100000");
+    assert_refused(wire.at, wire_len(&wire), "MESSAGE_TOO_LARGE", NULL,
+                   "the message has more than 100000 fields and list elements");
+    struct br_arena arena;
+    struct br_violations violations;
+    struct br_status st;
+    br_arena_init(&arena, 1 << 16);
+    br_violations_init(&violations, &arena);
+    assert_true(br_wire_check(test_plan("Thing"), wire.at, wire_len(&wire), BR_MAX_WIRE_ELEMENTS + 1,
+                              &violations, &st));
+    br_arena_finish(&arena);
 
     wire.at = wire.end;
     for (size_t i = 0; i < BR_MAX_WIRE_ELEMENTS - 1; i++)
@@ -459,9 +468,11 @@ static void test_wire_check_no_memory_for_violation_still_refused(void **state)
     struct br_status st = {0};
     br_arena_init(&arena, 0);
     br_violations_init(&violations, &arena);
-    assert_false(br_wire_check(test_plan("Thing"), (const uint8_t *)"\x7A\x01\xFF", 3, &violations, &st));
+    assert_false(br_wire_check(test_plan("Thing"), (const uint8_t *)"\x7A\x01\xFF", 3, BR_MAX_WIRE_ELEMENTS,
+                               &violations, &st));
     assert_int_equal(st.code, BR_INVALID_ARGUMENT);
-    assert_false(br_wire_check(test_plan("Thing"), (const uint8_t *)"\x10", 1, &violations, &st));
+    assert_false(br_wire_check(test_plan("Thing"), (const uint8_t *)"\x10", 1, BR_MAX_WIRE_ELEMENTS,
+                               &violations, &st));
     assert_string_equal(st.reason, "MALFORMED_MESSAGE");
     br_arena_finish(&arena);
 }
