@@ -4,6 +4,9 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +22,8 @@ static const char cut_mark[] = ",\"cut\":1";
 static const char line_end[] = "}\n";
 
 #define FIELDS_MAX (BR_LOG_LINE_MAX - (sizeof cut_mark - 1) - (sizeof line_end - 1))
+
+_Static_assert(BR_LOG_LINE_MAX <= PIPE_BUF, "a line is written at once or not at all");
 
 struct line {
     char text[BR_LOG_LINE_MAX];
@@ -130,38 +135,78 @@ static void put_field(struct line *line, const struct br_log_field *field)
     }
 }
 
+static void compose(struct line *line, enum br_log_level level, const char *event,
+                    const struct br_log_field *fields, size_t field_count)
+{
+    line->len = 0;
+    line->full = false;
+    put_opening(line, level);
+
+    struct br_log_field event_field = br_log_text("event", event);
+    size_t whole = line->len;
+    put_field(line, &event_field);
+    for (size_t i = 0; i < field_count && !line->full; i++) {
+        whole = line->len;
+        put_field(line, &fields[i]);
+    }
+
+    /* FIELDS_MAX leaves room for both. */
+    if (line->full) {
+        line->len = whole;
+        memcpy(line->text + line->len, cut_mark, sizeof cut_mark - 1);
+        line->len += sizeof cut_mark - 1;
+    }
+    memcpy(line->text + line->len, line_end, sizeof line_end - 1);
+    line->len += sizeof line_end - 1;
+}
+
+/*
+ * Whether a line can be written without a wait: a pipe that is ready takes PIPE_BUF bytes at once, and a line has no
+ * more. An error counts as ready: the write will tell.
+ */
+static bool is_ready(void)
+{
+    struct pollfd standard_error = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&standard_error, 1, 0) != 0;
+}
+
+static void write_line(const struct line *line)
+{
+    ssize_t written;
+    do {
+        written = write(STDERR_FILENO, line->text, line->len);
+    } while (written < 0 && errno == EINTR);
+    /* A log that cannot be written has nobody to tell. */
+}
+
+/* A reader that has stopped must not stop the calls: lines it has no room for are dropped, and counted. */
+static void write_or_drop(const struct line *line)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static int64_t dropped_count;
+    pthread_mutex_lock(&lock);
+    if (dropped_count > 0 && is_ready()) {
+        struct line report;
+        struct br_log_field count = br_log_number("count", dropped_count);
+        compose(&report, BR_LOG_WARN, "log_lines_dropped", &count, 1);
+        write_line(&report);
+        dropped_count = 0;
+    }
+    if (is_ready()) {
+        write_line(line);
+    } else {
+        dropped_count++;
+    }
+    pthread_mutex_unlock(&lock);
+}
+
 void br_log(enum br_log_level level, const char *event, const struct br_log_field *fields, size_t field_count)
 {
     if (!br_log_enabled(level))
         return;
     int saved_errno = errno;
-
     struct line line;
-    line.len = 0;
-    line.full = false;
-    put_opening(&line, level);
-
-    struct br_log_field event_field = br_log_text("event", event);
-    size_t whole = line.len;
-    put_field(&line, &event_field);
-    for (size_t i = 0; i < field_count && !line.full; i++) {
-        whole = line.len;
-        put_field(&line, &fields[i]);
-    }
-
-    /* FIELDS_MAX leaves room for both. */
-    if (line.full) {
-        line.len = whole;
-        memcpy(line.text + line.len, cut_mark, sizeof cut_mark - 1);
-        line.len += sizeof cut_mark - 1;
-    }
-    memcpy(line.text + line.len, line_end, sizeof line_end - 1);
-    line.len += sizeof line_end - 1;
-
-    ssize_t written;
-    do {
-        written = write(STDERR_FILENO, line.text, line.len);
-    } while (written < 0 && errno == EINTR);
-    /* A log that cannot be written has nobody to tell. */
+    compose(&line, level, event, fields, field_count);
+    write_or_drop(&line);
     errno = saved_errno;
 }

@@ -3,8 +3,11 @@
  *
  * {"time":"2026-01-02T03:04:05.678Z","level":"info","event":"call","method":"...","code":"OK"}
  *
- * |event| is a stable lower-case label; what varies stands in fields. No secret and no body may be given to
- * it. Threads: any; a line is written with one write(2), so lines do not mix.
+ * |event| is a stable lower-case label; what varies stands in fields. No secret and no body may be given to it.
+ * A reader of standard error that has stopped does not stop the process: what does not fit is dropped, and counted in
+ * the line "log_lines_dropped".
+ *
+ * Threads: any; one lock around the write, which never waits for the reader.
  */
 #ifndef BR_BASE_LOG_H
 #define BR_BASE_LOG_H

@@ -12,10 +12,14 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 /* How long a second signal may go unnoticed while calls finish. */
 #define SIGNAL_CHECK_MS 50
+
+/* How long core may go on once the last call is over: clients need it to read the last replies. */
+#define IDLE_CHECKS_MAX 20
 
 static const char usage[] =
     "Usage: modelarts-bridge [serve] --upstream-url URL [SETTINGS]\n\n"
@@ -74,7 +78,15 @@ static void run_until_drained(struct br_server *server, const sigset_t *ending)
     br_server_drain(server);
 
     bool cancelled = false;
+    int idle_checks = 0;
     while (!br_server_wait_drained(server, SIGNAL_CHECK_MS)) {
+        /*
+         * A call that reaches core while it begins to stop can stay there, neither handed out nor refused, until its
+         * caller's deadline; and a client that answers no ping holds its connection for 20 s. Neither call was taken.
+         */
+        idle_checks = br_server_is_idle(server) ? idle_checks + 1 : 0;
+        if (idle_checks == IDLE_CHECKS_MAX)
+            br_server_cancel_all(server);
         if (!cancelled && (number = poll_signal(ending)) != 0) {
             BR_LOG(BR_LOG_WARN, "cancelling", br_log_text("signal", signal_name(number)));
             br_server_cancel_all(server);
@@ -166,8 +178,19 @@ done:
     return code;
 }
 
+/* Each connection takes a descriptor, and gRPC stops to listen when it finds none. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 int br_cmd_serve(int argc, char **argv)
 {
+    raise_descriptor_limit();
     sigset_t ending = block_signals();
     struct br_serve_settings settings = {0};
     struct br_status st;

@@ -218,7 +218,9 @@ static bool join_headers(struct br_call *call, const struct br_headers *own,
         return false;
     }
     memcpy(items, own->items, own->count * sizeof *items);
-    memcpy(items + own->count, credential->items, credential->count * sizeof *items);
+    if (credential->count > 0) {
+        memcpy(items + own->count, credential->items, credential->count * sizeof *items);
+    }
     *out = (struct br_headers){.items = items, .count = count};
     return true;
 }
@@ -319,13 +321,13 @@ static void resume_authorizing(struct br_call *call)
 
 /* ---- The call ---- */
 
+/* |timeout_ms| is what is left now; the bridge's own limits count from the call's arrival. */
 static int64_t deadline_ms(const struct br_call *call, int64_t timeout_ms)
 {
-    int64_t limit_ms = timeout_ms >= 0 ? timeout_ms : call->config->default_timeout_ms;
-    if (limit_ms > call->config->max_timeout_ms) {
-        limit_ms = call->config->max_timeout_ms;
-    }
-    return call->created_ms + limit_ms;
+    int64_t deadline =
+        timeout_ms >= 0 ? now_ms(call) + timeout_ms : call->created_ms + call->config->default_timeout_ms;
+    int64_t latest = call->created_ms + call->config->max_timeout_ms;
+    return deadline < latest ? deadline : latest;
 }
 
 void br_call_start(struct br_call *call, const struct br_call_request *request)

@@ -16,19 +16,31 @@
 /* Bytes of a call's metadata: the gateway takes headers of 32 KiB, and a token may fill one. wire_facts.md section 3. */
 #define MAX_METADATA_BYTES (64 << 10)
 
-/* Core's own log lines: of use to who debugs gRPC, and not in the form of our log. */
+/* Core's errors show from here on; before, those of a start that fails are told in our own words. */
+static atomic_bool core_may_warn;
+
+/* One line a second: callers can make core complain, with bad handshakes for example. */
+static bool may_warn(void)
+{
+    static atomic_long last_s;
+    long now_s = (long)br_clock_system()->unix_s(br_clock_system());
+    return atomic_load(&core_may_warn) && atomic_exchange(&last_s, now_s) != now_s;
+}
+
+/* Core's own log lines: of use to who debugs gRPC, but for its errors, such as no file descriptor for a connection. */
 static void core_log(gpr_log_func_args *args)
 {
-    BR_LOG(BR_LOG_DEBUG, "grpc", br_log_text("file", args->file), br_log_number("line", args->line),
-           br_log_text("message", args->message));
+    bool is_error = args->severity == GPR_LOG_SEVERITY_ERROR && may_warn();
+    BR_LOG(is_error ? BR_LOG_WARN : BR_LOG_DEBUG, "grpc", br_log_text("file", args->file),
+           br_log_number("line", args->line), br_log_text("message", args->message));
     if (args->severity == GPR_LOG_SEVERITY_ERROR) {
         br_tls_core_error(args->message);
     }
 }
 
-void br_server_call_released(struct br_server *server)
+void br_server_slot_released(struct br_server *server)
 {
-    if (atomic_fetch_sub(&server->live_count, 1) == 1) {
+    if (atomic_fetch_sub(&server->slot_count, 1) == 1) {
         pthread_mutex_lock(&server->lock);
         pthread_cond_broadcast(&server->changed);
         pthread_mutex_unlock(&server->lock);
@@ -48,9 +60,17 @@ static void *run_shard(void *argument)
 {
     struct br_shard *shard = argument;
     for (;;) {
-        grpc_event event = grpc_completion_queue_next(shard->queue, gpr_inf_future(GPR_CLOCK_REALTIME), NULL);
+        br_slot_end_overdue(shard);
+        gpr_timespec until =
+            TAILQ_EMPTY(&shard->receiving)
+                ? gpr_inf_future(GPR_CLOCK_MONOTONIC)
+                : gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_seconds(1, GPR_TIMESPAN));
+        grpc_event event = grpc_completion_queue_next(shard->queue, until, NULL);
         if (event.type == GRPC_QUEUE_SHUTDOWN) {
             return NULL;
+        }
+        if (event.type == GRPC_QUEUE_TIMEOUT) {
+            continue;
         }
         struct br_tag *tag = event.tag;
         if (tag == NULL) {
@@ -85,26 +105,19 @@ static grpc_server *create_core(const struct br_server_config *config)
     return grpc_server_create(&channel_args, NULL);
 }
 
-static bool start_shard(struct br_server *server, const struct br_server_config *config,
-                        struct br_shard *shard, struct br_status *st)
+static bool start_shard(const struct br_server_config *config, struct br_shard *shard, struct br_status *st)
 {
     if (!br_http_curl_create(&config->http, &shard->http, st)) {
         return false;
     }
     shard->call = config->call;
     shard->call.http = shard->http;
-    for (int i = 0; i < WAITING_REQUESTS; i++) {
-        if (!br_slot_request(shard)) {
-            return no_memory(st);
-        }
-    }
     int error = pthread_create(&shard->thread, NULL, run_shard, shard);
     if (error != 0) {
         return br_status_set(st, BR_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "cannot start a thread: %s",
                              strerror(error));
     }
     shard->running = true;
-    (void)server;
     return true;
 }
 
@@ -144,16 +157,23 @@ static bool start(struct br_server *server, const struct br_server_config *confi
     for (; server->shard_count < (size_t)config->shards; server->shard_count++) {
         struct br_shard *shard = &server->shards[server->shard_count];
         shard->server = server;
+        TAILQ_INIT(&shard->receiving);
         shard->queue = grpc_completion_queue_create_for_next(NULL);
         grpc_server_register_completion_queue(server->core, shard->queue, NULL);
     }
     if (!br_listeners_create(server->core, &config->listen, &server->listeners, st)) {
         return false;
     }
-    grpc_server_start(server->core);
+    /* Before core starts: a call that came to a shard which then fails to start would be lost. */
     for (size_t i = 0; i < server->shard_count; i++) {
-        if (!start_shard(server, config, &server->shards[i], st)) {
+        if (!start_shard(config, &server->shards[i], st)) {
             return false;
+        }
+    }
+    grpc_server_start(server->core);
+    for (size_t i = 0; i < server->shard_count * WAITING_REQUESTS; i++) {
+        if (!br_slot_request(&server->shards[i % server->shard_count])) {
+            return no_memory(st);
         }
     }
     return true;
@@ -180,6 +200,7 @@ bool br_server_create(const struct br_contract *contract, const struct br_server
         br_server_destroy(server);
         return false;
     }
+    atomic_store(&core_may_warn, true);
     *out = server;
     return true;
 }
@@ -217,12 +238,17 @@ bool br_server_wait_drained(struct br_server *server, int64_t timeout_ms)
     struct timespec until = after_ms(timeout_ms);
     pthread_mutex_lock(&server->lock);
     int error = 0;
-    while (error == 0 && !(server->core_stopped && atomic_load(&server->live_count) == 0)) {
+    while (error == 0 && !(server->core_stopped && atomic_load(&server->slot_count) == 0)) {
         error = pthread_cond_timedwait(&server->changed, &server->lock, &until);
     }
-    bool drained = server->core_stopped && atomic_load(&server->live_count) == 0;
+    bool drained = server->core_stopped && atomic_load(&server->slot_count) == 0;
     pthread_mutex_unlock(&server->lock);
     return drained;
+}
+
+bool br_server_is_idle(const struct br_server *server)
+{
+    return atomic_load(&server->slot_count) == 0;
 }
 
 void br_server_cancel_all(struct br_server *server)

@@ -47,6 +47,9 @@ void br_server_drain(struct br_server *server);
  */
 bool br_server_wait_drained(struct br_server *server, int64_t timeout_ms) BR_MUST_CHECK;
 
+/* Whether no call is left and none can come: after a drain began, only core keeps the server from its end. */
+bool br_server_is_idle(const struct br_server *server);
+
 /* Cancels the calls that are left; the drain ends soon after. */
 void br_server_cancel_all(struct br_server *server);
 

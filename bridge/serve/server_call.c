@@ -23,6 +23,9 @@ struct br_slot {
     char caller[BR_CALLER_CAP]; /* by its certificate; "": it needed none */
     unsigned pending_count;     /* tags that are still to come; the slot goes when there are none */
 
+    TAILQ_ENTRY(br_slot) line; /* in |receiving|, while |is_receiving| */
+    bool is_receiving;
+
     struct br_tag arrived, received, closed, woken, replied;
 };
 
@@ -44,8 +47,9 @@ static void slot_release(struct br_slot *slot)
         if (shard->missing_count > 0 && br_slot_request(shard)) {
             shard->missing_count--;
         }
-        br_server_call_released(server);
+        atomic_fetch_sub(&server->live_count, 1);
     }
+    br_server_slot_released(server);
 }
 
 /* Every tag handler ends here: its tag is counted down. */
@@ -128,6 +132,8 @@ static void slot_reply(struct br_call_host *host, struct br_call *call, const st
         grpc_slice_unref(trailers[i].value);
     }
     if (!started) {
+        /* Else the caller would wait for its deadline, and the slot for the caller. */
+        grpc_call_cancel_with_status(slot->core, GRPC_STATUS_INTERNAL, "the reply could not be sent", NULL);
         br_call_replied(call);
     }
 }
@@ -221,9 +227,30 @@ static bool message_slice(grpc_byte_buffer *buffer, grpc_slice *out)
     return true;
 }
 
+static void stop_receiving(struct br_slot *slot)
+{
+    if (slot->is_receiving) {
+        TAILQ_REMOVE(&slot->shard->receiving, slot, line);
+        slot->is_receiving = false;
+    }
+}
+
+void br_slot_end_overdue(struct br_shard *shard)
+{
+    struct br_slot *slot;
+    while ((slot = TAILQ_FIRST(&shard->receiving)) != NULL &&
+           br_call_duration_ms(slot->call) >= shard->call.default_timeout_ms) {
+        stop_receiving(slot);
+        /* Its |received| and |closed| follow. */
+        grpc_call_cancel_with_status(slot->core, GRPC_STATUS_DEADLINE_EXCEEDED,
+                                     "the request message did not arrive within --default-timeout", NULL);
+    }
+}
+
 static void on_received(struct br_slot *slot, bool ok)
 {
     (void)ok;
+    stop_receiving(slot);
     grpc_slice message;
     if (slot->request == NULL) {
         refuse(slot, BR_INVALID_ARGUMENT, "MESSAGE_MISSING",
@@ -251,6 +278,13 @@ static void receive(struct br_slot *slot)
     op.data.recv_message.recv_message = &slot->request;
     if (!start_batch(slot, &op, 1, &slot->received)) {
         refuse(slot, BR_INTERNAL, "GRPC_FAILED", "the request could not be received");
+        return;
+    }
+    /* Core itself ends the others. */
+    int64_t left_ms = remaining_ms(slot->details.deadline);
+    if (left_ms < 0 || left_ms > slot->shard->call.max_timeout_ms) {
+        TAILQ_INSERT_TAIL(&slot->shard->receiving, slot, line);
+        slot->is_receiving = true;
     }
 }
 
@@ -327,6 +361,7 @@ bool br_slot_request(struct br_shard *shard)
     if (slot == NULL) {
         return false;
     }
+    atomic_fetch_add(&shard->server->slot_count, 1);
     slot->host = (struct br_call_host){.expect = slot_expect, .post = slot_post, .reply = slot_reply};
     slot->shard = shard;
     slot->arrived = (struct br_tag){on_arrived, slot};
@@ -336,11 +371,11 @@ bool br_slot_request(struct br_shard *shard)
     slot->replied = (struct br_tag){on_replied, slot};
     grpc_call_details_init(&slot->details);
     grpc_metadata_array_init(&slot->metadata);
+    slot->pending_count = 1; /* before the request: its tag may come on another thread at once */
     if (grpc_server_request_call(shard->server->core, &slot->core, &slot->details, &slot->metadata,
                                  shard->queue, shard->queue, &slot->arrived) != GRPC_CALL_OK) {
         slot_release(slot);
         return false;
     }
-    slot->pending_count = 1;
     return true;
 }

@@ -13,6 +13,7 @@
 #include <grpc/grpc.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/queue.h>
 
 struct br_slot;
 
@@ -30,6 +31,8 @@ struct br_shard {
     unsigned missing_count;     /* requests for calls that could not be made; the thread's own */
     pthread_t thread;
     bool running;
+    TAILQ_HEAD(, br_slot)
+    receiving; /* calls whose message has not come; the oldest first. Its thread's own */
 };
 
 struct br_server {
@@ -42,8 +45,9 @@ struct br_server {
     bool verifies_callers; /* those over TCP have a certificate */
     int64_t max_in_flight;
     atomic_long live_count; /* calls that were taken and not yet released */
+    atomic_long slot_count; /* those, and the requests for calls that core has not answered yet */
 
-    /* The drain: over when core has stopped and the last call is released. */
+    /* The drain: over when core has stopped and the last slot is released. */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool draining;     /* owner's thread only */
@@ -53,7 +57,10 @@ struct br_server {
 /* Asks core for one more call on |shard|. Returns false without memory, or when the server is stopping. */
 bool br_slot_request(struct br_shard *shard) BR_MUST_CHECK;
 
-/* A call was released: wakes who waits for the drain. Any shard's thread. */
-void br_server_call_released(struct br_server *server);
+/* Ends the calls whose message took longer than the default timeout. The shard's thread. */
+void br_slot_end_overdue(struct br_shard *shard);
+
+/* A slot was released: wakes who waits for the drain. Any shard's thread. */
+void br_server_slot_released(struct br_server *server);
 
 #endif

@@ -100,12 +100,21 @@ static void settle(struct transfer *transfer, CURLcode code)
         return;
     }
 
+    /*
+     * Where a kept connection ended without an answer, libcurl connects anew by itself. When that fails, its result speaks
+     * of the new connection; the request went out on the one before.
+     */
+    long sent_bytes = 0;
+    (void)curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &sent_bytes);
+    bool was_sent = transfer->base.connection_count > 0 && sent_bytes > 0;
+
     /* The connect timeout is the only limit that libcurl knows here; the deadline may have passed with it. */
     if (code == CURLE_OPERATION_TIMEDOUT) {
         if (now_ms() >= exchange->deadline_ms)
             br_http_transfer_fail_by_deadline(&transfer->base);
         else
-            br_http_exchange_fail(exchange, BR_TRANSPORT_CONNECT_TIMEOUT, "OPERATION_TIMEDOUT", NULL);
+            br_http_exchange_fail(exchange, was_sent ? BR_TRANSPORT_BROKEN : BR_TRANSPORT_CONNECT_TIMEOUT,
+                                  "OPERATION_TIMEDOUT", NULL);
         return;
     }
     if (code == CURLE_ABORTED_BY_CALLBACK && transfer->base.connection_count > 1) {
@@ -123,10 +132,10 @@ static void settle(struct transfer *transfer, CURLcode code)
             break;
         }
     }
-    long sent_bytes = 0;
-    (void)curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &sent_bytes);
-    if (failure == BR_TRANSPORT_BROKEN && (transfer->base.connection_count == 0 || sent_bytes == 0))
+    if (failure == BR_TRANSPORT_BROKEN && !was_sent)
         failure = BR_TRANSPORT_UNREACHABLE;
+    else if ((failure == BR_TRANSPORT_UNREACHABLE || failure == BR_TRANSPORT_UNTRUSTED) && was_sent)
+        failure = BR_TRANSPORT_BROKEN;
     br_http_exchange_fail(exchange, failure, name,
                           exchange->failure_text[0] == '\0' ? curl_easy_strerror(code) : NULL);
 }

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
@@ -103,6 +104,44 @@ class Lifecycle(unittest.TestCase):
         response = attempt(stub.UpdateService, pb.UpdateServiceRequest(service_id="svc-after"))
         self.assertIsInstance(response, tuple, response)
         self.end(bridge)
+
+    def test_call_that_never_sends_its_message_ends(self):
+        """Else such calls would fill --max-in-flight for everyone, and hold up the drain."""
+        bridge, _ = self.start("--default-timeout", "300ms")
+        leave = threading.Event()
+        self.addCleanup(leave.set)
+
+        def nothing():
+            leave.wait()
+            yield b""
+
+        with bridge.channel() as channel:
+            call = channel.stream_unary("/modelarts.v1.ModelArtsService/UpdateService")
+            with self.assertRaises(grpc.RpcError) as raised:
+                call(nothing(), metadata=(TOKEN,))
+            self.assertEqual(raised.exception.code(), grpc.StatusCode.DEADLINE_EXCEEDED)
+            leave.set()
+        self.end(bridge)
+
+    def test_log_that_nobody_reads_does_not_stop_calls(self):
+        with tempfile.TemporaryDirectory() as folder:
+            address = f"unix:{folder}/bridge.sock"
+            process = subprocess.Popen([os.environ["BRIDGE"], "--listen", address, "--upstream-url", self.sim.url,
+                                        "--project-id", "demo-project"], stderr=subprocess.PIPE)
+            try:
+                wait_until(lambda: os.path.exists(f"{folder}/bridge.sock"), "the socket")
+                with grpc.insecure_channel(address) as channel:
+                    stub = modelarts_service_pb2_grpc.ModelArtsServiceStub(channel)
+                    # A pipe holds 64 KiB, and a call's line has more than 150 bytes.
+                    for _ in range(600):
+                        self.assertIsInstance(attempt(stub.UpdateService, pb.UpdateServiceRequest(service_id="svc-log")),
+                                              tuple)
+                process.send_signal(signal.SIGTERM)
+                self.assertEqual(process.wait(PATIENCE), 0)
+            finally:
+                process.kill()
+                process.stderr.close()
+                process.wait()
 
     def test_unix_socket(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 
 import grpc
@@ -95,6 +96,47 @@ class Repeats(WithBridges):
             self.assertEqual(call.result(), pb.UpdateServiceResponse())
             server.join(PATIENCE)
             self.assertEqual(len(requests), 1)
+
+
+class KeptConnections(WithBridges):
+    def test_an_update_is_not_repeated_when_the_connection_ends_with_it(self):
+        """The server executes it, goes away without an answer, and is back soon: libcurl connects anew by itself."""
+        requests = []
+        with socket.socket() as first:
+            first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            first.bind(("127.0.0.1", 0))
+            first.listen()
+            address = first.getsockname()
+
+            def serve():
+                connection, _ = first.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+                    requests.append(connection.recv(65536))
+                    first.close()
+                with socket.socket() as again:
+                    again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    time.sleep(0.03)  # as long as a restart takes: the new connection is refused meanwhile
+                    again.bind(address)
+                    again.listen()
+                    again.settimeout(1)
+                    try:
+                        connection, _ = again.accept()
+                    except TimeoutError:
+                        return
+                    with connection:
+                        requests.append(connection.recv(65536))
+                        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+            server = threading.Thread(target=serve, daemon=True)
+            server.start()
+            _, stub = self.start(url=f"http://127.0.0.1:{address[1]}")
+            self.ok(self.update("svc", stub))
+            failure = self.fails(self.update("svc", stub), C.UNKNOWN, "UPSTREAM_CONNECTION_BROKEN")
+            self.assertIn("may have been executed", failure.message)
+            server.join(PATIENCE)
+        self.assertEqual(len(requests), 1, "an update ran twice")
 
 
 class Leaving(WithBridges):
