@@ -20,6 +20,20 @@ from google.rpc import error_details_pb2, status_pb2  # noqa: E402
 from modelarts.v1 import modelarts_service_pb2_grpc  # noqa: E402
 
 TOKEN = ("x-auth-token", "sim-token")
+# What no output of a bridge may hold: every log and every error of the suite is searched for these.
+PASSWORD = "correct-horse-battery-staple"
+WRONG_PASSWORD = "wrong-horse-battery-staple"
+SECRET_KEY = "SecretKeyOfTheTestsThatNobodyMaySee"
+SECURITY_TOKEN = "SecurityTokenOfTheTestsThatNobodyMaySee"
+SECRETS = (TOKEN[1], PASSWORD, WRONG_PASSWORD, SECRET_KEY, SECURITY_TOKEN)
+
+
+def find_secret(text):
+    """The secret that |text|, a string or bytes, holds; None: none."""
+    for secret in SECRETS:
+        if (secret.encode() if isinstance(text, bytes) else secret) in text:
+            return secret
+    return None
 PROJECT = "demo-project"
 # A machine under load takes its time; what is waited for comes long before.
 PATIENCE = 60
@@ -82,6 +96,9 @@ class Process:
             self.stderr.seek(0)
             self.last_errors = self.stderr.read()
             self.stderr.close()
+        found = find_secret(self.last_errors)
+        if found is not None:
+            raise AssertionError(f"the log holds the secret {found}")
         return code
 
 
@@ -134,6 +151,9 @@ class Failure:
         self.trailers = dict(error.trailing_metadata() or ())
         self.details = {}
         packed = self.trailers.get("grpc-status-details-bin")
+        for text in (self.message, packed or b""):
+            if find_secret(text) is not None:
+                raise AssertionError(f"the error holds the secret {find_secret(text)}")
         if packed is not None:
             self.status = status_pb2.Status.FromString(packed)
             for detail in self.status.details:

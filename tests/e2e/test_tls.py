@@ -35,6 +35,7 @@ class Tls(unittest.TestCase):
     def setUpClass(cls):
         folder = tempfile.TemporaryDirectory(prefix="bridge-tls-")
         cls.addClassCleanup(folder.cleanup)
+        cls.folder = folder.name
         cls.sim = Sim()
         cls.addClassCleanup(cls.sim.end)
         cls.key, cls.certificate = make_certificate(folder.name, "local", "IP:127.0.0.1,DNS:localhost")
@@ -94,6 +95,19 @@ class Tls(unittest.TestCase):
 
     def test_certificate_of_another_name(self):
         self.untrusted(f"https://127.0.0.1:{self.wrong_name_port}", "--ca-file", self.other)
+
+    def test_certificate_that_has_expired(self):
+        key, request, certificate, extensions = (os.path.join(self.folder, f"expired.{kind}")
+                                                 for kind in ("key", "csr", "pem", "ext"))
+        with open(extensions, "w") as file:
+            file.write("subjectAltName=IP:127.0.0.1\n")
+        for command in (["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=x",
+                         "-keyout", key, "-out", request],
+                        ["x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key, "-CAcreateserial",
+                         "-days", "-1", "-extfile", extensions, "-out", certificate]):
+            subprocess.run(["openssl", *command], check=True, capture_output=True)
+        port = self.start_proxy(key, certificate, self.access_log)
+        self.untrusted(f"https://127.0.0.1:{port}", "--ca-file", self.certificate)
 
     def test_ca_file_that_holds_no_certificate(self):
         self.untrusted(f"https://127.0.0.1:{self.port}", "--ca-file", self.key)

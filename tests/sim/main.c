@@ -29,6 +29,7 @@ struct config {
     const char *secret_key;
     const char *security_token;
     int64_t aksk_lock_ms;
+    int64_t clock_ahead_ms;
     int64_t settle_ms;
     const char *journal;
     const char *port_file;
@@ -132,6 +133,14 @@ static const struct br_setting rows[] = {
      .min = 0,
      .max = INT32_MAX,
      .help = "How long the access key is locked after more than 5 failures in a row."},
+    {.flag = "clock-ahead",
+     .kind = BR_SETTING_DURATION,
+     .offset = offsetof(struct config, clock_ahead_ms),
+     .initial = "0s",
+     .metavar = "DURATION",
+     .min = 0,
+     .max = INT32_MAX,
+     .help = "How far the clock that signatures are checked by is ahead of the real one."},
     {.flag = "settle",
      .kind = BR_SETTING_DURATION,
      .offset = offsetof(struct config, settle_ms),
@@ -191,10 +200,29 @@ static void wait_for_end(struct sim_api *api, const sigset_t *signals)
     BR_LOG(BR_LOG_INFO, "stopping", br_log_number("signal", number));
 }
 
+/* A clock that is ahead of the real one. */
+struct ahead_clock {
+    struct br_clock clock; /* first */
+    int64_t ahead_s;
+};
+
+static int64_t ahead_now_ms(const struct br_clock *self)
+{
+    (void)self;
+    return br_clock_system()->now_ms(br_clock_system());
+}
+
+static int64_t ahead_unix_s(const struct br_clock *self)
+{
+    return br_clock_system()->unix_s(br_clock_system()) + ((const struct ahead_clock *)self)->ahead_s;
+}
+
 /* Serves until a signal of |signals| ends it. */
 static bool serve(const struct config *config, const sigset_t *signals, struct br_status *st)
 {
     struct sim_http *http = NULL;
+    struct ahead_clock clock = {.clock = {.now_ms = ahead_now_ms, .unix_s = ahead_unix_s},
+                                .ahead_s = config->clock_ahead_ms / 1000};
     struct sim_api api = {
         .lock = PTHREAD_MUTEX_INITIALIZER,
         .tokens = &config->tokens,
@@ -212,7 +240,7 @@ static bool serve(const struct config *config, const sigset_t *signals, struct b
             },
         .aksk =
             {
-                .clock = br_clock_system(),
+                .clock = &clock.clock,
                 .access_key = config->access_key,
                 .secret_key = config->secret_key,
                 .security_token = config->security_token,
