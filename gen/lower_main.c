@@ -16,10 +16,12 @@ static bool write_file(const char *path, const uint8_t *bytes, size_t len, char 
     FILE *file = fopen(path, "wb");
     bool ok = file && fwrite(bytes, 1, len, file) == len;
 
-    if (file && fclose(file) != 0)
+    if (file && fclose(file) != 0) {
         ok = false;
-    if (!ok)
+    }
+    if (!ok) {
         snprintf(error, error_cap, "%s: %s", path, strerror(errno));
+    }
     return ok;
 }
 
@@ -30,11 +32,13 @@ static bool lower(const char *in_path, const char *out_path, char *error, size_t
     size_t len;
     bool ok = false;
 
-    if (!br_set_file_read(in_path, &in, &len, error, error_cap))
+    if (!br_set_file_read(in_path, &in, &len, error, error_cap)) {
         goto done;
+    }
     set = br_set_file_parse(in_path, in, len, error, error_cap);
-    if (!set || !br_lower_set(set, error, error_cap))
+    if (!set || !br_lower_set(set, error, error_cap)) {
         goto done;
+    }
     len = google__protobuf__file_descriptor_set__get_packed_size(set);
     /* An empty set packs to nothing, and malloc(0) may be NULL. */
     out = malloc(len + 1);
@@ -46,8 +50,9 @@ static bool lower(const char *in_path, const char *out_path, char *error, size_t
     ok = write_file(out_path, out, len, error, error_cap);
 done:
     free(out);
-    if (set)
+    if (set) {
         google__protobuf__file_descriptor_set__free_unpacked(set, NULL);
+    }
     free(in);
     return ok;
 }

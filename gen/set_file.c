@@ -39,17 +39,17 @@ static bool read_varint(struct cursor *in, size_t max_bytes, uint64_t *out)
 
 static bool skip_bytes(struct cursor *in, uint64_t count)
 {
-    if (count > (size_t)(in->end - in->at))
+    if (count > (size_t)(in->end - in->at)) {
         return false;
+    }
     in->at += count;
     return true;
 }
 
 /*
- * protobuf_c_message_unpack() follows nested messages as deep as the stack goes, and DescriptorProto is the
- * one type of descriptor.proto that holds itself. So the depth is measured on the bytes before they are
- * unpacked. Whatever this function does not understand is refused, so that it never sees less nesting than
- * protobuf-c would.
+ * protobuf_c_message_unpack() follows nested messages as deep as the stack goes, and DescriptorProto is the one
+ * type of descriptor.proto that holds itself. So the depth is measured on the bytes before they are unpacked.
+ * Whatever this function does not understand is refused, so that it never sees less nesting than protobuf-c would.
  */
 static bool nesting_fits(struct cursor in, uint32_t field, unsigned depth)
 {
@@ -57,34 +57,42 @@ static bool nesting_fits(struct cursor in, uint32_t field, unsigned depth)
     uint64_t key, value;
 
     /* The set and the file are two levels above the outermost message. */
-    if (depth > BR_SET_FILE_MAX_NESTING + 1)
+    if (depth > BR_SET_FILE_MAX_NESTING + 1) {
         return false;
+    }
     while (in.at < in.end) {
-        if (!read_varint(&in, MAX_VARINT32_BYTES, &key))
+        if (!read_varint(&in, MAX_VARINT32_BYTES, &key)) {
             return false;
+        }
         switch (key & 7) {
         case PROTOBUF_C_WIRE_TYPE_VARINT:
-            if (!read_varint(&in, MAX_VARINT64_BYTES, &value))
+            if (!read_varint(&in, MAX_VARINT64_BYTES, &value)) {
                 return false;
+            }
             break;
         case PROTOBUF_C_WIRE_TYPE_64BIT:
-            if (!skip_bytes(&in, 8))
+            if (!skip_bytes(&in, 8)) {
                 return false;
+            }
             break;
         case PROTOBUF_C_WIRE_TYPE_32BIT:
-            if (!skip_bytes(&in, 4))
+            if (!skip_bytes(&in, 4)) {
                 return false;
+            }
             break;
         case PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED: {
             const uint8_t *start;
 
-            if (!read_varint(&in, MAX_VARINT32_BYTES, &value))
+            if (!read_varint(&in, MAX_VARINT32_BYTES, &value)) {
                 return false;
+            }
             start = in.at;
-            if (!skip_bytes(&in, value))
+            if (!skip_bytes(&in, value)) {
                 return false;
-            if (key >> 3 == field && !nesting_fits((struct cursor){start, in.at}, next, depth + 1))
+            }
+            if (key >> 3 == field && !nesting_fits((struct cursor){start, in.at}, next, depth + 1)) {
                 return false;
+            }
             break;
         }
         default:
@@ -114,8 +122,9 @@ bool br_set_file_read(const char *path, uint8_t **bytes, size_t *len, char *erro
         }
         buf = grown;
         used += fread(buf + used, 1, cap - used, file);
-        if (used < cap || used > BR_SET_FILE_MAX_BYTES)
+        if (used < cap || used > BR_SET_FILE_MAX_BYTES) {
             break;
+        }
         cap *= 2;
     }
     if (ferror(file)) {
@@ -141,10 +150,12 @@ Google__Protobuf__FileDescriptorSet *br_set_file_parse(const char *name, const u
 {
     Google__Protobuf__FileDescriptorSet *set = NULL;
 
-    if (nesting_fits((struct cursor){bytes, bytes + len}, SET_FILE, 0))
+    if (nesting_fits((struct cursor){bytes, bytes + len}, SET_FILE, 0)) {
         set = google__protobuf__file_descriptor_set__unpack(NULL, len, bytes);
-    if (!set)
+    }
+    if (!set) {
         snprintf(error, error_cap, "%s: not a descriptor set, or nested more than %d deep", name,
                  BR_SET_FILE_MAX_NESTING);
+    }
     return set;
 }

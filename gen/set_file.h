@@ -33,9 +33,9 @@ bool br_set_file_read(const char *path, uint8_t **bytes, size_t *len, char *erro
  * |name|  borrowed; what |error| calls the input.
  * |bytes| borrowed.
  * |error| written on failure: one sentence without a newline, cut to |error_cap|.
- * Returns the set; the caller releases it with google__protobuf__file_descriptor_set__free_unpacked(set,
- * NULL). Returns NULL when the bytes are no descriptor set, a message is declared more than
- * BR_SET_FILE_MAX_NESTING deep, or memory ran out.
+ * Returns the set; the caller releases it with google__protobuf__file_descriptor_set__free_unpacked(set, NULL).
+ * Returns NULL when the bytes are no descriptor set, a message is declared more than BR_SET_FILE_MAX_NESTING deep, or
+ * memory ran out.
  */
 Google__Protobuf__FileDescriptorSet *br_set_file_parse(const char *name, const uint8_t *bytes, size_t len,
                                                        char *error, size_t error_cap)

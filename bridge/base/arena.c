@@ -23,8 +23,9 @@ void br_arena_init(struct br_arena *arena, size_t limit_bytes)
 
 void br_arena_finish(struct br_arena *arena)
 {
-    if (arena == NULL)
+    if (arena == NULL) {
         return;
+    }
     struct br_arena_block *block = arena->blocks;
     while (block != NULL) {
         struct br_arena_block *next = block->next;
@@ -40,25 +41,31 @@ void br_arena_finish(struct br_arena *arena)
 static struct br_arena_block *find_room(struct br_arena *arena, size_t size)
 {
     struct br_arena_block *head = arena->blocks;
-    if (head != NULL && head->cap_bytes - head->used_bytes >= size)
+    if (head != NULL && head->cap_bytes - head->used_bytes >= size) {
         return head;
+    }
 
     /* As much again as was handed out so far: few blocks for a big message, little waste for a small one. */
     size_t total = arena->used_bytes;
-    if (total < FIRST_BLOCK_BYTES)
+    if (total < FIRST_BLOCK_BYTES) {
         total = FIRST_BLOCK_BYTES;
-    if (total > LARGEST_BLOCK_BYTES)
+    }
+    if (total > LARGEST_BLOCK_BYTES) {
         total = LARGEST_BLOCK_BYTES;
+    }
     size_t cap = (total - sizeof(struct br_arena_block)) / ALIGNMENT * ALIGNMENT;
     bool own_block = size > cap / 2;
-    if (own_block)
+    if (own_block) {
         cap = size;
-    if (cap > SIZE_MAX - sizeof(struct br_arena_block))
+    }
+    if (cap > SIZE_MAX - sizeof(struct br_arena_block)) {
         return NULL;
+    }
 
     struct br_arena_block *block = malloc(sizeof *block + cap);
-    if (block == NULL)
+    if (block == NULL) {
         return NULL;
+    }
     block->used_bytes = 0;
     block->cap_bytes = cap;
     if (own_block && head != NULL) {
@@ -106,8 +113,9 @@ char *br_arena_strndup(struct br_arena *arena, const char *text, size_t len)
         return NULL;
     }
     char *copy = br_arena_alloc(arena, len + 1);
-    if (copy != NULL && len > 0)
+    if (copy != NULL && len > 0) {
         memcpy(copy, text, len);
+    }
     return copy;
 }
 
@@ -133,8 +141,9 @@ char *br_arena_vprintf(struct br_arena *arena, const char *format, va_list args)
         return NULL;
     }
     char *text = br_arena_alloc(arena, (size_t)len + 1);
-    if (text != NULL)
+    if (text != NULL) {
         (void)vsnprintf(text, (size_t)len + 1, format, args);
+    }
     return text;
 }
 

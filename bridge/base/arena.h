@@ -28,8 +28,7 @@ void br_arena_finish(struct br_arena *arena);
 
 /*
  * |size| zeroed bytes, aligned for any type; they live until br_arena_finish().
- * Returns NULL, with |exhausted| set, past the ceiling or when malloc fails. A size of 0 gives a valid
- * pointer.
+ * Returns NULL, with |exhausted| set, past the ceiling or when malloc fails. A size of 0 gives a valid pointer.
  */
 void *br_arena_alloc(struct br_arena *arena, size_t size) BR_MUST_CHECK;
 
@@ -41,8 +40,7 @@ char *br_arena_printf(struct br_arena *arena, const char *format, ...) BR_MUST_C
 char *br_arena_vprintf(struct br_arena *arena, const char *format, va_list args) BR_MUST_CHECK
     BR_PRINTF(2, 0);
 
-/* Fills |st| with RESOURCE_EXHAUSTED/OUT_OF_MEMORY and returns false: the one way to report a NULL from
- * above. */
+/* Fills |st| with RESOURCE_EXHAUSTED/OUT_OF_MEMORY and returns false: the one way to report a NULL from above. */
 bool br_arena_fail(const struct br_arena *arena, struct br_status *st);
 
 #endif

@@ -15,8 +15,9 @@ void br_buf_init(struct br_buf *buf, size_t limit_bytes)
 
 void br_buf_finish(struct br_buf *buf)
 {
-    if (buf == NULL)
+    if (buf == NULL) {
         return;
+    }
     free(buf->data);
     *buf = (struct br_buf){0};
 }
@@ -26,22 +27,28 @@ static enum br_buf_result reserve(struct br_buf *buf, size_t extra)
 {
     /* One less than the type holds, so that the NUL can always be counted. */
     size_t limit = buf->limit_bytes < SIZE_MAX ? buf->limit_bytes : SIZE_MAX - 1;
-    if (extra > limit - buf->len)
+    if (extra > limit - buf->len) {
         return BR_BUF_FULL;
+    }
     size_t need = buf->len + extra + 1;
-    if (need <= buf->cap)
+    if (need <= buf->cap) {
         return BR_BUF_OK;
+    }
 
     size_t cap = buf->cap > SIZE_MAX / 2 ? SIZE_MAX : buf->cap * 2;
-    if (cap < FIRST_CAP)
+    if (cap < FIRST_CAP) {
         cap = FIRST_CAP;
-    if (cap < need)
+    }
+    if (cap < need) {
         cap = need;
-    if (cap > limit + 1)
+    }
+    if (cap > limit + 1) {
         cap = limit + 1;
+    }
     char *data = realloc(buf->data, cap);
-    if (data == NULL)
+    if (data == NULL) {
         return BR_BUF_NO_MEMORY;
+    }
     data[buf->len] = '\0';
     buf->data = data;
     buf->cap = cap;
@@ -51,10 +58,12 @@ static enum br_buf_result reserve(struct br_buf *buf, size_t extra)
 enum br_buf_result br_buf_append(struct br_buf *buf, const void *bytes, size_t len)
 {
     enum br_buf_result result = reserve(buf, len);
-    if (result != BR_BUF_OK)
+    if (result != BR_BUF_OK) {
         return result;
-    if (len > 0)
+    }
+    if (len > 0) {
         memcpy(buf->data + buf->len, bytes, len);
+    }
     buf->len += len;
     buf->data[buf->len] = '\0';
     return BR_BUF_OK;
@@ -71,12 +80,14 @@ enum br_buf_result br_buf_printf(struct br_buf *buf, const char *format, ...)
     va_start(args, format);
     int len = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    if (len < 0)
+    if (len < 0) {
         return BR_BUF_FULL; /* printf itself failed: the text would pass INT_MAX bytes */
+    }
 
     enum br_buf_result result = reserve(buf, (size_t)len);
-    if (result != BR_BUF_OK)
+    if (result != BR_BUF_OK) {
         return result;
+    }
     va_start(args, format);
     (void)vsnprintf(buf->data + buf->len, (size_t)len + 1, format, args);
     va_end(args);

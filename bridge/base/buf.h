@@ -1,6 +1,5 @@
 /*
- * A growing byte buffer with a ceiling. It always holds a NUL after its last byte, so |data| is a C string
- * too.
+ * A growing byte buffer with a ceiling. It always holds a NUL after its last byte, so |data| is a C string too.
  *
  * Threads: one at a time.
  * Owns:    |data|, from malloc.

@@ -20,8 +20,9 @@ static bool equal_ignoring_case(const char *a, const char *b)
 const char *br_headers_find(const struct br_headers *headers, const char *name)
 {
     for (size_t i = 0; i < headers->count; i++) {
-        if (equal_ignoring_case(headers->items[i].name, name))
+        if (equal_ignoring_case(headers->items[i].name, name)) {
             return headers->items[i].value;
+        }
     }
     return NULL;
 }

@@ -1,5 +1,8 @@
 /*
  * HTTP header fields and gRPC metadata entries: a name and a value, both text.
+ *
+ * Threads: any.
+ * Owns:    nothing.
  */
 #ifndef BR_BASE_HEADER_H
 #define BR_BASE_HEADER_H

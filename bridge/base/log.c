@@ -93,8 +93,9 @@ static void put_string(struct line *line, const char *text)
     put_text(line, "\"");
     while (len > 0 && !line->full) {
         size_t valid = br_utf8_valid_prefix(text, len);
-        for (size_t i = 0; i < valid && !line->full; i++)
+        for (size_t i = 0; i < valid && !line->full; i++) {
             put_escaped(line, text[i]);
+        }
         text += valid;
         len -= valid;
         if (len > 0) {
@@ -113,8 +114,9 @@ static void put_opening(struct line *line, enum br_log_level level)
     struct tm utc;
     char text[96];
     (void)clock_gettime(CLOCK_REALTIME, &now);
-    if (gmtime_r(&now.tv_sec, &utc) == NULL)
+    if (gmtime_r(&now.tv_sec, &utc) == NULL) {
         memset(&utc, 0, sizeof utc);
+    }
     size_t len = strftime(text, sizeof text, "{\"time\":\"%Y-%m-%dT%H:%M:%S", &utc);
     (void)snprintf(text + len, sizeof text - len, ".%03dZ\",\"level\":\"%s\"", (int)(now.tv_nsec / 1000000),
                    level_names[level]);
@@ -202,8 +204,9 @@ static void write_or_drop(const struct line *line)
 
 void br_log(enum br_log_level level, const char *event, const struct br_log_field *fields, size_t field_count)
 {
-    if (!br_log_enabled(level))
+    if (!br_log_enabled(level)) {
         return;
+    }
     int saved_errno = errno;
     struct line line;
     compose(&line, level, event, fields, field_count);

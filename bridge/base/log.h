@@ -3,8 +3,8 @@
  *
  * {"time":"2026-01-02T03:04:05.678Z","level":"info","event":"call","method":"...","code":"OK"}
  *
- * |event| is a stable lower-case label; what varies stands in fields. No secret and no body may be given to it.
- * A reader of standard error that has stopped does not stop the process: what does not fit is dropped, and counted in
+ * The event is a stable lower-case label; what varies stands in fields. No secret and no body may be given to it. A
+ * reader of standard error that has stopped does not stop the process: what does not fit is dropped, and counted in
  * the line "log_lines_dropped".
  *
  * Threads: any; one lock around the write, which never waits for the reader.
@@ -30,11 +30,13 @@ struct br_log_field {
     int64_t number;
 };
 
+/* |key| and |text| borrowed until the line is written; a |text| that is NULL counts as "". */
 static inline struct br_log_field br_log_text(const char *key, const char *text)
 {
     return (struct br_log_field){.key = key, .text = text != NULL ? text : ""};
 }
 
+/* |key| borrowed until the line is written. */
 static inline struct br_log_field br_log_number(const char *key, int64_t number)
 {
     return (struct br_log_field){.key = key, .number = number};

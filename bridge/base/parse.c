@@ -20,15 +20,18 @@ static bool is_digit(char c)
 
 bool br_parse_uint64(const char *text, size_t len, uint64_t *out)
 {
-    if (len == 0)
+    if (len == 0) {
         return false;
+    }
     uint64_t value = 0;
     for (size_t i = 0; i < len; i++) {
-        if (!is_digit(text[i]))
+        if (!is_digit(text[i])) {
             return false;
+        }
         uint64_t digit = (uint64_t)(text[i] - '0');
-        if (value > (UINT64_MAX - digit) / 10)
+        if (value > (UINT64_MAX - digit) / 10) {
             return false;
+        }
         value = value * 10 + digit;
     }
     *out = value;
@@ -39,16 +42,19 @@ bool br_parse_int64(const char *text, size_t len, int64_t *out)
 {
     bool negative = len > 0 && text[0] == '-';
     uint64_t magnitude;
-    if (!br_parse_uint64(negative ? text + 1 : text, negative ? len - 1 : len, &magnitude))
+    if (!br_parse_uint64(negative ? text + 1 : text, negative ? len - 1 : len, &magnitude)) {
         return false;
-    if (magnitude > (uint64_t)INT64_MAX + (negative ? 1 : 0))
+    }
+    if (magnitude > (uint64_t)INT64_MAX + (negative ? 1 : 0)) {
         return false;
-    if (!negative)
+    }
+    if (!negative) {
         *out = (int64_t)magnitude;
-    else if (magnitude > (uint64_t)INT64_MAX)
+    } else if (magnitude > (uint64_t)INT64_MAX) {
         *out = INT64_MIN;
-    else
+    } else {
         *out = -(int64_t)magnitude;
+    }
     return true;
 }
 
@@ -56,36 +62,41 @@ bool br_parse_int64(const char *text, size_t len, int64_t *out)
 static size_t digit_run(const char *text, size_t len)
 {
     size_t i = 0;
-    while (i < len && is_digit(text[i]))
+    while (i < len && is_digit(text[i])) {
         i++;
+    }
     return i;
 }
 
-/* RFC 8259 section 6: [ "-" ] ( "0" / digit1-9 *DIGIT ) [ "." 1*DIGIT ] [ ( "e" / "E" ) [ "+" / "-" ] 1*DIGIT
- * ] */
+/* RFC 8259 section 6: [ "-" ] ( "0" / digit1-9 *DIGIT ) [ "." 1*DIGIT ] [ ( "e" / "E" ) [ "+" / "-" ] 1*DIGIT ] */
 static bool is_json_number(const char *text, size_t len)
 {
     size_t i = 0;
-    if (i < len && text[i] == '-')
+    if (i < len && text[i] == '-') {
         i++;
+    }
     size_t digits = digit_run(text + i, len - i);
-    if (digits == 0 || (digits > 1 && text[i] == '0'))
+    if (digits == 0 || (digits > 1 && text[i] == '0')) {
         return false;
+    }
     i += digits;
     if (i < len && text[i] == '.') {
         i++;
         digits = digit_run(text + i, len - i);
-        if (digits == 0)
+        if (digits == 0) {
             return false;
+        }
         i += digits;
     }
     if (i < len && (text[i] == 'e' || text[i] == 'E')) {
         i++;
-        if (i < len && (text[i] == '+' || text[i] == '-'))
+        if (i < len && (text[i] == '+' || text[i] == '-')) {
             i++;
+        }
         digits = digit_run(text + i, len - i);
-        if (digits == 0)
+        if (digits == 0) {
             return false;
+        }
         i += digits;
     }
     return i == len;
@@ -93,15 +104,17 @@ static bool is_json_number(const char *text, size_t len)
 
 bool br_parse_double(const char *text, size_t len, double *out)
 {
-    if (len == 0 || len > MAX_DOUBLE_CHARS || !is_json_number(text, len))
+    if (len == 0 || len > MAX_DOUBLE_CHARS || !is_json_number(text, len)) {
         return false;
+    }
     char terminated[MAX_DOUBLE_CHARS + 1];
     memcpy(terminated, text, len);
     terminated[len] = '\0';
     /* strtod reads the locale's decimal point: '.', since the process never calls setlocale. */
     double value = strtod(terminated, NULL);
-    if (!isfinite(value))
+    if (!isfinite(value)) {
         return false;
+    }
     *out = value;
     return true;
 }
@@ -121,12 +134,14 @@ static bool parse_quantity(const char *text, const struct unit *units, size_t un
 {
     size_t digits = digit_run(text, strlen(text));
     uint64_t number;
-    if (!br_parse_uint64(text, digits, &number))
+    if (!br_parse_uint64(text, digits, &number)) {
         return false;
+    }
     for (size_t i = 0; i < unit_count; i++) {
         if (strcmp(text + digits, units[i].name) == 0) {
-            if (number > max / units[i].factor)
+            if (number > max / units[i].factor) {
                 return false;
+            }
             *out = number * units[i].factor;
             return true;
         }
@@ -138,8 +153,9 @@ bool br_parse_duration_ms(const char *text, int64_t *out)
 {
     uint64_t value;
     if (!parse_quantity(text, duration_units, sizeof duration_units / sizeof duration_units[0], INT32_MAX,
-                        &value))
+                        &value)) {
         return false;
+    }
     *out = (int64_t)value;
     return true;
 }

@@ -1,8 +1,9 @@
 /*
  * Strict parsers: the whole text must be the value, with no space, sign or suffix that is not named here.
  *
- * Threads: any. Each returns false and leaves |out| untouched when the text is not such a value or out of
- * range.
+ * Each returns false and leaves |out| untouched when the text is not such a value or out of range.
+ *
+ * Threads: any.
  */
 #ifndef BR_BASE_PARSE_H
 #define BR_BASE_PARSE_H

@@ -16,8 +16,7 @@
 
 static const char bad_setting[] = "BAD_SETTING";
 
-/* A value as an error shows it: enough of a path to recognise it, and room left for the rest of the sentence.
- */
+/* A value as an error shows it: enough of a path to recognise it, and room left for the rest of the sentence. */
 #define QUOTED_CAP 256
 /* A printed quantity: 20 digits, a sign and a unit. */
 #define QUANTITY_CAP 32
@@ -26,18 +25,20 @@ void br_settings_variable(const struct br_settings *settings, const struct br_se
                           char out[BR_SETTINGS_NAME_CAP])
 {
     out[0] = '\0';
-    if (settings->env_prefix == NULL)
+    if (settings->env_prefix == NULL) {
         return;
+    }
     size_t prefix_len = strlen(settings->env_prefix);
     size_t flag_len = strlen(row->flag);
     assert(prefix_len + flag_len < BR_SETTINGS_NAME_CAP);
     memcpy(out, settings->env_prefix, prefix_len);
     memcpy(out + prefix_len, row->flag, flag_len + 1);
     for (char *c = out + prefix_len; *c != '\0'; c++) {
-        if (*c == '-')
+        if (*c == '-') {
             *c = '_';
-        else if (*c >= 'a' && *c <= 'z')
+        } else if (*c >= 'a' && *c <= 'z') {
             *c = (char)(*c - 'a' + 'A');
+        }
     }
 }
 
@@ -55,18 +56,20 @@ static const struct unit size_units[] = {
 static void format_quantity(const struct br_setting *row, int64_t value, char out[QUANTITY_CAP])
 {
     const struct unit *unit = NULL;
-    if (row->kind == BR_SETTING_DURATION)
+    if (row->kind == BR_SETTING_DURATION) {
         unit = duration_units;
-    else if (row->kind == BR_SETTING_SIZE)
+    } else if (row->kind == BR_SETTING_SIZE) {
         unit = size_units;
+    }
 
     if (unit == NULL) {
         (void)snprintf(out, QUANTITY_CAP, "%" PRId64, value);
     } else if (value == 0) {
         (void)snprintf(out, QUANTITY_CAP, "0%s", row->kind == BR_SETTING_DURATION ? "s" : "B");
     } else {
-        while (value % unit->factor != 0)
+        while (value % unit->factor != 0) {
             unit++;
+        }
         (void)snprintf(out, QUANTITY_CAP, "%" PRId64 "%s", value / unit->factor, unit->name);
     }
 }
@@ -87,8 +90,9 @@ static const char *quote_bytes(const char *value, size_t len, char out[QUOTED_CA
             continue;
         }
         valid = br_utf8_cut(value + used, valid, room - used);
-        if (valid == 0)
+        if (valid == 0) {
             break;
+        }
         for (size_t i = 0; i < valid; i++, used++) {
             unsigned char c = (unsigned char)value[used];
             out[used] = c < 0x20 || c == 0x7F ? '?' : (char)c;
@@ -125,8 +129,9 @@ static const struct br_setting *find_row(const struct br_settings *settings, con
 {
     for (size_t i = 0; i < settings->row_count; i++) {
         const struct br_setting *row = &settings->rows[i];
-        if (strlen(row->flag) == len && memcmp(row->flag, name, len) == 0)
+        if (strlen(row->flag) == len && memcmp(row->flag, name, len) == 0) {
             return row;
+        }
     }
     return NULL;
 }
@@ -135,18 +140,21 @@ static const struct br_setting *find_row(const struct br_settings *settings, con
 static size_t edit_distance(const char *a, size_t a_len, const char *b, size_t b_len)
 {
     size_t row[BR_SETTINGS_NAME_CAP];
-    for (size_t j = 0; j <= b_len; j++)
+    for (size_t j = 0; j <= b_len; j++) {
         row[j] = j;
+    }
     for (size_t i = 1; i <= a_len; i++) {
         size_t diagonal = row[0];
         row[0] = i;
         for (size_t j = 1; j <= b_len; j++) {
             size_t best = diagonal + (a[i - 1] != b[j - 1]);
             diagonal = row[j];
-            if (row[j] + 1 < best)
+            if (row[j] + 1 < best) {
                 best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
+            }
+            if (row[j - 1] + 1 < best) {
                 best = row[j - 1] + 1;
+            }
             row[j] = best;
         }
     }
@@ -172,14 +180,14 @@ static bool refuse_unknown(const struct br_settings *settings, const char *name,
 
     char shown[QUOTED_CAP];
     (void)quote_bytes(name, len, shown);
-    if (closest != NULL)
+    if (closest != NULL) {
         return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting,
                              "--%s: no such setting; did you mean --%s? (see --help)", shown, closest->flag);
+    }
     return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting, "--%s: no such setting; see --help", shown);
 }
 
-/* Steps over one argument. False with |st| set for a malformed one; false with |*end| set after the last one.
- */
+/* Steps over one argument. False with |st| set for a malformed one; false with |*end| set after the last one. */
 static bool next_argument(struct cursor *cursor, struct argument *out, bool *end, struct br_status *st)
 {
     *end = false;
@@ -199,30 +207,34 @@ static bool next_argument(struct cursor *cursor, struct argument *out, bool *end
         return true;
     }
     char shown[QUOTED_CAP];
-    if (text[1] != '-')
+    if (text[1] != '-') {
         return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting,
                              "%s: no such setting; a flag begins with two dashes, see --help",
                              quote(text, shown));
+    }
 
     const char *name = text + 2;
     size_t len = strcspn(name, "=");
     const struct br_setting *row = find_row(cursor->settings, name, len);
-    if (row == NULL)
+    if (row == NULL) {
         return refuse_unknown(cursor->settings, name, len, st);
+    }
 
     const char *value = NULL;
     if (name[len] == '=') {
         value = name + len + 1;
     } else if (row->kind != BR_SETTING_SWITCH) {
-        if (cursor->next >= cursor->argc)
+        if (cursor->next >= cursor->argc) {
             return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting,
                                  "--%s: the value is missing; write --%s=%s", row->flag, row->flag,
                                  row->metavar);
+        }
         value = cursor->argv[cursor->next];
-        if (strncmp(value, "--", 2) == 0)
+        if (strncmp(value, "--", 2) == 0) {
             return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting,
                                  "--%s: \"%s\" looks like a flag; write --%s=VALUE if it is the value",
                                  row->flag, quote(value, shown), row->flag);
+        }
         cursor->next++;
     }
     *out = (struct argument){.row = row, .value = value};
@@ -241,15 +253,17 @@ static bool read_positional(struct cursor cursor, struct br_texts *positional, s
     struct br_texts found = {0};
     if (positional != NULL && cursor.argc > 0) {
         found.items = malloc((size_t)cursor.argc * sizeof *found.items);
-        if (found.items == NULL)
+        if (found.items == NULL) {
             return fail_memory(st);
+        }
     }
 
     struct argument argument;
     bool end;
     while (next_argument(&cursor, &argument, &end, st)) {
-        if (argument.row != NULL)
+        if (argument.row != NULL) {
             continue;
+        }
         if (positional == NULL) {
             char shown[QUOTED_CAP];
             return br_status_set(
@@ -295,8 +309,9 @@ static bool parse_quantity(const struct br_setting *row, const char *text, int64
     case BR_SETTING_DURATION:
         return br_parse_duration_ms(text, out);
     case BR_SETTING_SIZE:
-        if (!br_parse_size_bytes(text, &bytes))
+        if (!br_parse_size_bytes(text, &bytes)) {
             return false;
+        }
         *out = (int64_t)bytes;
         return true;
     default:
@@ -304,12 +319,12 @@ static bool parse_quantity(const struct br_setting *row, const char *text, int64
     }
 }
 
-/* Whether |text| has the form that |row| wants but a number too big for the parser: it is well-formed with 0.
- */
+/* Whether |text| has the form that |row| wants but a number too big for the parser: it is well-formed with 0. */
 static bool is_too_big(const struct br_setting *row, const char *text)
 {
-    if (row->kind == BR_SETTING_COUNT && text[0] == '-')
+    if (row->kind == BR_SETTING_COUNT && text[0] == '-') {
         text++;
+    }
     size_t digits = strspn(text, "0123456789");
     char with_zero[8];
     int len = snprintf(with_zero, sizeof with_zero, "0%s", text + digits);
@@ -326,21 +341,24 @@ static bool store_quantity(const struct br_setting *row, const char *source, con
     struct range range = format_range(row);
     bool parsed = parse_quantity(row, text, &value);
     if (parsed && value >= row->min && value <= row->max) {
-        if (row->kind == BR_SETTING_SIZE)
+        if (row->kind == BR_SETTING_SIZE) {
             *(uint64_t *)field = (uint64_t)value;
-        else
+        } else {
             *(int64_t *)field = value;
+        }
         return true;
     }
 
-    if (parsed || is_too_big(row, text))
+    if (parsed || is_too_big(row, text)) {
         return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting,
                              "%s: \"%s\" is out of range; give a value from %s to %s", source,
                              quote(text, shown), range.low, range.high);
-    if (row->kind == BR_SETTING_COUNT)
+    }
+    if (row->kind == BR_SETTING_COUNT) {
         return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting,
                              "%s: \"%s\" is not a whole number; give one from %s to %s", source,
                              quote(text, shown), range.low, range.high);
+    }
     bool is_duration = row->kind == BR_SETTING_DURATION;
     return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting,
                          "%s: \"%s\" is not a %s; give a whole number and a unit, such as %s (from %s to %s)",
@@ -358,9 +376,10 @@ static bool store_choice(const struct br_setting *row, const char *source, const
             *(int *)field = i;
             return true;
         }
-        if (len < sizeof list)
+        if (len < sizeof list) {
             len +=
                 (size_t)snprintf(list + len, sizeof list - len, "%s%s", i > 0 ? ", " : "", row->choices[i]);
+        }
     }
     char shown[QUOTED_CAP];
     return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting, "%s: no such choice \"%s\"; give one of: %s",
@@ -385,8 +404,9 @@ static bool store_switch(const char *source, const char *text, void *field, stru
 static bool check_text(const struct br_setting *row, const char *source, const char *text,
                        struct br_status *st)
 {
-    if (text[0] == '\0')
+    if (text[0] == '\0') {
         return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting, "%s: the value is empty", source);
+    }
     const char *problem = row->problem != NULL ? row->problem(text) : NULL;
     char quoted[QUOTED_CAP];
     return problem == NULL || br_status_set(st, BR_INVALID_ARGUMENT, bad_setting, "%s: \"%s\" %s", source,
@@ -398,14 +418,16 @@ static bool check_readable(const char *source, const char *path, struct br_statu
 {
     struct stat info;
     int error = 0;
-    if (stat(path, &info) != 0)
+    if (stat(path, &info) != 0) {
         error = errno;
-    else if (S_ISDIR(info.st_mode))
+    } else if (S_ISDIR(info.st_mode)) {
         error = EISDIR;
-    else if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) != 0)
+    } else if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) != 0) {
         error = errno;
-    if (error == 0)
+    }
+    if (error == 0) {
         return true;
+    }
     char shown[QUOTED_CAP];
     return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting, "%s: cannot read \"%s\": %s", source,
                          quote(path, shown), strerror(error));
@@ -418,10 +440,12 @@ static bool store_value(const struct br_setting *row, const char *source, const 
     switch (row->kind) {
     case BR_SETTING_TEXT:
     case BR_SETTING_FILE:
-        if (!check_text(row, source, text, st))
+        if (!check_text(row, source, text, st)) {
             return false;
-        if (row->kind == BR_SETTING_FILE && !check_readable(source, text, st))
+        }
+        if (row->kind == BR_SETTING_FILE && !check_readable(source, text, st)) {
             return false;
+        }
         *(const char **)field = text;
         return true;
     case BR_SETTING_DURATION:
@@ -445,11 +469,13 @@ static bool split_texts(const struct br_setting *row, const char *source, const 
 {
     size_t len = strlen(text);
     size_t count = 1;
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; i < len; i++) {
         count += text[i] == ',';
+    }
     const char **items = malloc(count * sizeof *items + len + 1);
-    if (items == NULL)
+    if (items == NULL) {
         return fail_memory(st);
+    }
     char *piece = (char *)(items + count);
     memcpy(piece, text, len + 1);
     for (size_t i = 0; i < count; i++) {
@@ -487,11 +513,13 @@ static struct flag_use find_uses(struct cursor cursor, const struct br_setting *
     struct br_status unused;
     bool end;
     while (next_argument(&cursor, &argument, &end, &unused)) {
-        if (argument.row != row)
+        if (argument.row != row) {
             continue;
+        }
         use.value = argument.value != NULL ? argument.value : "true";
-        if (items != NULL)
+        if (items != NULL) {
             items[use.count] = use.value;
+        }
         use.count++;
     }
     assert(end);
@@ -503,8 +531,9 @@ static bool store_flag_texts(struct cursor cursor, const struct br_setting *row,
                              size_t count, struct br_texts *out, struct br_status *st)
 {
     const char **items = malloc(count * sizeof *items);
-    if (items == NULL)
+    if (items == NULL) {
         return fail_memory(st);
+    }
     (void)find_uses(cursor, row, items);
     for (size_t i = 0; i < count; i++) {
         if (!check_text(row, source, items[i], st)) {
@@ -525,31 +554,38 @@ static bool read_row(struct cursor cursor, const struct br_setting *row, void *c
     void *field = (char *)config + row->offset;
 
     struct flag_use use = find_uses(cursor, row, NULL);
-    if (use.count > 0 && row->kind == BR_SETTING_TEXTS)
+    if (use.count > 0 && row->kind == BR_SETTING_TEXTS) {
         return store_flag_texts(cursor, row, flag, use.count, field, st);
-    if (use.count > 1)
+    }
+    if (use.count > 1) {
         return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting, "%s: given %zu times; give it once", flag,
                              use.count);
+    }
 
     const char *source = flag;
     const char *text = use.value;
     if (text == NULL && variable[0] != '\0') {
         text = getenv(variable);
-        if (text != NULL)
+        if (text != NULL) {
             source = variable;
+        }
     }
-    if (text == NULL)
-        text = row->initial;
     if (text == NULL) {
-        if (!row->required)
+        text = row->initial;
+    }
+    if (text == NULL) {
+        if (!row->required) {
             return true;
-        if (variable[0] == '\0')
+        }
+        if (variable[0] == '\0') {
             return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting, "%s: required, but not given", flag);
+        }
         return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting,
                              "%s: required, but not given; give the flag or set %s", flag, variable);
     }
-    if (row->kind == BR_SETTING_TEXTS)
+    if (row->kind == BR_SETTING_TEXTS) {
         return split_texts(row, source, text, field, st);
+    }
     return store_value(row, source, text, field, st);
 }
 
@@ -558,24 +594,27 @@ bool br_settings_read(const struct br_settings *settings, int argc, char **argv,
 {
     struct cursor cursor = {.settings = settings, .argc = argc, .argv = argv};
     struct br_texts found = {0};
-    if (!read_positional(cursor, positional != NULL ? &found : NULL, st))
+    if (!read_positional(cursor, positional != NULL ? &found : NULL, st)) {
         return false;
+    }
     for (size_t i = 0; i < settings->row_count; i++) {
         if (!read_row(cursor, &settings->rows[i], config, st)) {
             free(found.items);
             return false;
         }
     }
-    if (positional != NULL)
+    if (positional != NULL) {
         *positional = found;
+    }
     return true;
 }
 
 void br_settings_finish(const struct br_settings *settings, void *config)
 {
     for (size_t i = 0; i < settings->row_count; i++) {
-        if (settings->rows[i].kind != BR_SETTING_TEXTS)
+        if (settings->rows[i].kind != BR_SETTING_TEXTS) {
             continue;
+        }
         struct br_texts *texts = (struct br_texts *)(void *)((char *)config + settings->rows[i].offset);
         free(texts->items);
         *texts = (struct br_texts){0};

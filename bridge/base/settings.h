@@ -6,8 +6,8 @@
  * --listen and MODELARTS_BRIDGE_LISTEN.
  *
  * Threads: start-up only.
- * Owns:    the strings and lists it stores point into argv, the environment or the table; lists are from
- * malloc and released by br_settings_finish().
+ * Owns:    the lists it stores, with the texts that it split from the environment, until br_settings_finish(). Other
+ *          strings point into argv, the environment or the table.
  */
 #ifndef BR_BASE_SETTINGS_H
 #define BR_BASE_SETTINGS_H
@@ -41,7 +41,10 @@ struct br_setting {
     const char *metavar;        /* what --help shows for the value: "ADDRESS" */
     int64_t min, max;           /* inclusive; DURATION in ms, SIZE in bytes, COUNT */
     const char *const *choices; /* CHOICE: NULL-terminated */
-    /* TEXT, TEXTS: why a value is refused, as the end of a sentence that begins with it; NULL: it is not. NULL: none is. */
+    /*
+     * TEXT, TEXTS: why a value is refused, as the end of a sentence that begins with it; gives NULL when it is not.
+     * NULL: no value is refused.
+     */
     const char *(*problem)(const char *text);
     bool required;
     const char *help; /* one sentence, units and accepted forms included */
@@ -55,10 +58,13 @@ struct br_settings {
 
 /*
  * Reads |argv| (flags only: "--flag value", "--flag=value"; a "--" ends them), the environment and the
- * defaults into |config|. |positional| receives the arguments that are not flags, in order; NULL: such an
- * argument is an error. |config|  zeroed by the caller; on failure released with br_settings_finish() all the
- * same. Errors:   INVALID_ARGUMENT/BAD_SETTING: one line that names the setting, what was given and what is
- * accepted. RESOURCE_EXHAUSTED/OUT_OF_MEMORY
+ * defaults into |config|.
+ * |settings|   borrowed.
+ * |argv|       kept: the strings in |config| point into it.
+ * |config|     zeroed by the caller; release with br_settings_finish(), also after a failure.
+ * |positional| receives the arguments that are not flags, in order; NULL: such an argument is an error.
+ * Errors:      INVALID_ARGUMENT/BAD_SETTING one line that names the setting, what was given and what is accepted
+ *              RESOURCE_EXHAUSTED/OUT_OF_MEMORY
  */
 bool br_settings_read(const struct br_settings *settings, int argc, char **argv, void *config,
                       struct br_texts *positional, struct br_status *st) BR_MUST_CHECK;
@@ -66,9 +72,7 @@ bool br_settings_read(const struct br_settings *settings, int argc, char **argv,
 /* Releases the lists in |config|. */
 void br_settings_finish(const struct br_settings *settings, void *config);
 
-/*
- * Writes the table as --help shows it: flag, value, default, variable, meaning. To standard output.
- */
+/* Writes the table as --help shows it: flag, value, default, variable, meaning. To standard output. */
 void br_settings_print_help(const struct br_settings *settings);
 
 /*

@@ -8,8 +8,7 @@
 #define LINE_WIDTH 100
 #define INDENT 2
 #define GAP 2
-/* A flag wider than this stands on a line of its own, so that one long name does not push every sentence
- * right. */
+/* A flag wider than this stands on a line of its own, so that one long name does not push every sentence right. */
 #define FLAG_WIDTH_MAX 34
 
 static int width_of(const char *text, size_t len)
@@ -33,8 +32,9 @@ static int flag_width(const struct br_setting *row)
 
 static const char *default_of(const struct br_setting *row)
 {
-    if (row->initial != NULL)
+    if (row->initial != NULL) {
         return row->initial;
+    }
     return row->kind == BR_SETTING_SWITCH ? "false" : NULL;
 }
 
@@ -44,8 +44,7 @@ struct place {
     int column; /* where the line is now */
 };
 
-/* Prints |before|, |len| bytes of |text| and |after| as one piece, on a new line where this one has no room.
- */
+/* Prints |before|, |len| bytes of |text| and |after| as one piece, on a new line where this one has no room. */
 static void print_chunk(struct place *place, const char *before, const char *text, size_t len,
                         const char *after)
 {
@@ -69,10 +68,11 @@ static void print_help_row(const struct br_settings *settings, const struct br_s
     const char *value = value_of(row);
     int width = flag_width(row);
     (void)printf("%*s--%s%s%s", INDENT, "", row->flag, value[0] == '\0' ? "" : " ", value);
-    if (width > flag_column)
+    if (width > flag_column) {
         (void)printf("\n%*s", place.left, "");
-    else
+    } else {
         (void)printf("%*s", flag_column - width + GAP, "");
+    }
 
     place.column = place.left;
     const char *word = row->help;
@@ -88,18 +88,22 @@ static void print_help_row(const struct br_settings *settings, const struct br_s
     br_settings_variable(settings, row, variable);
     const char *initial = default_of(row);
     bool repeats = row->kind == BR_SETTING_TEXTS;
-    if (initial == NULL && !row->required && !repeats && variable[0] == '\0')
+    if (initial == NULL && !row->required && !repeats && variable[0] == '\0') {
         return;
+    }
     (void)printf("%*s", place.left, "");
     place.column = place.left;
-    if (initial != NULL)
+    if (initial != NULL) {
         print_chunk(&place, "[default: ", initial, strlen(initial), "]");
-    else if (row->required)
+    } else if (row->required) {
         print_chunk(&place, "[required]", "", 0, "");
-    if (repeats)
+    }
+    if (repeats) {
         print_chunk(&place, "[may be repeated]", "", 0, "");
-    if (variable[0] != '\0')
+    }
+    if (variable[0] != '\0') {
         print_chunk(&place, "[env: ", variable, strlen(variable), repeats ? ", comma-separated]" : "]");
+    }
     (void)putchar('\n');
 }
 
@@ -108,19 +112,22 @@ void br_settings_print_help(const struct br_settings *settings)
     int flag_column = 0;
     for (size_t i = 0; i < settings->row_count; i++) {
         int width = flag_width(&settings->rows[i]);
-        if (width > flag_column && width <= FLAG_WIDTH_MAX)
+        if (width > flag_column && width <= FLAG_WIDTH_MAX) {
             flag_column = width;
+        }
     }
-    for (size_t i = 0; i < settings->row_count; i++)
+    for (size_t i = 0; i < settings->row_count; i++) {
         print_help_row(settings, &settings->rows[i], flag_column);
+    }
 }
 
 /* A '|' would end the table's cell, inside a code span too. */
 static void print_cell(const char *text)
 {
     for (; *text != '\0'; text++) {
-        if (*text == '|')
+        if (*text == '|') {
             (void)putchar('\\');
+        }
         (void)putchar(*text);
     }
 }
@@ -145,15 +152,17 @@ void br_settings_print_markdown(const struct br_settings *settings)
         (void)printf("| `--%s%s", row->flag, value[0] == '\0' ? "" : " ");
         print_cell(value);
         (void)printf("` | ");
-        if (variable[0] != '\0')
+        if (variable[0] != '\0') {
             print_code(variable);
-        else
+        } else {
             (void)putchar('-');
+        }
         (void)printf(" | ");
-        if (initial != NULL)
+        if (initial != NULL) {
             print_code(initial);
-        else
+        } else {
             (void)printf("%s", row->required ? "required" : "-");
+        }
         (void)printf(" | ");
         print_cell(row->help);
         (void)printf(" |\n");

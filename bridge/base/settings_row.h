@@ -1,5 +1,7 @@
 /*
  * What the reading and the printing of settings share. Only settings.c and settings_print.c include it.
+ *
+ * Threads: start-up only.
  */
 #ifndef BR_BASE_SETTINGS_ROW_H
 #define BR_BASE_SETTINGS_ROW_H

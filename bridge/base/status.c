@@ -2,7 +2,6 @@
 
 #include "base/utf8.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,26 +26,34 @@ static void store_message(struct br_status *st, const char *text)
     st->msg[len] = '\0';
 }
 
-bool br_status_set(struct br_status *st, enum br_code code, const char *reason, const char *format, ...)
+bool br_status_vset(struct br_status *st, enum br_code code, const char *reason, const char *format,
+                    va_list args)
 {
     char text[BR_STATUS_MSG_CAP];
-    va_list args;
-    va_start(args, format);
-    if (vsnprintf(text, sizeof text, format, args) < 0)
+    if (vsnprintf(text, sizeof text, format, args) < 0) {
         text[0] = '\0';
-    va_end(args);
-
+    }
     st->code = code;
     st->reason = reason;
     store_message(st, text);
     return false;
 }
 
+bool br_status_set(struct br_status *st, enum br_code code, const char *reason, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    (void)br_status_vset(st, code, reason, format, args);
+    va_end(args);
+    return false;
+}
+
 void br_status_prefix(struct br_status *st, const char *prefix)
 {
     char text[BR_STATUS_MSG_CAP];
-    if (snprintf(text, sizeof text, "%s: %s", prefix, st->msg) < 0)
+    if (snprintf(text, sizeof text, "%s: %s", prefix, st->msg) < 0) {
         return;
+    }
     store_message(st, text);
 }
 

@@ -8,6 +8,7 @@
 #ifndef BR_BASE_STATUS_H
 #define BR_BASE_STATUS_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -54,15 +55,13 @@ struct br_status {
  */
 bool br_status_set(struct br_status *st, enum br_code code, const char *reason, const char *format, ...)
     BR_PRINTF(4, 5);
+bool br_status_vset(struct br_status *st, enum br_code code, const char *reason, const char *format,
+                    va_list args) BR_PRINTF(4, 0);
 
-/*
- * Puts "|prefix|: " before the message, keeping code and reason. For callers that add where it happened.
- */
+/* Puts "|prefix|: " before the message, keeping code and reason. For callers that add where it happened. */
 void br_status_prefix(struct br_status *st, const char *prefix);
 
-/*
- * The name of |code| as gRPC spells it ("INVALID_ARGUMENT"); "UNKNOWN" for a number outside 0..16.
- */
+/* The name of |code| as gRPC spells it ("INVALID_ARGUMENT"); "UNKNOWN" for a number outside 0..16. */
 const char *br_code_name(enum br_code code);
 
 /*

@@ -15,16 +15,19 @@ const char *br_address_unix_path(const char *address)
 bool br_address_is_valid(const char *address, uint64_t min_port)
 {
     const char *path = br_address_unix_path(address);
-    if (path != NULL)
+    if (path != NULL) {
         return path[0] != '\0';
+    }
     const char *colon = strrchr(address, ':');
-    if (colon == NULL || colon == address)
+    if (colon == NULL || colon == address) {
         return false;
+    }
     /* A second colon belongs to an IPv6 address, whose brackets tell it from the port. */
     size_t host_len = (size_t)(colon - address);
     bool is_bracketed = address[0] == '[' && host_len > 2 && colon[-1] == ']';
-    if (!is_bracketed && (address[0] == '[' || memchr(address, ':', host_len) != NULL))
+    if (!is_bracketed && (address[0] == '[' || memchr(address, ':', host_len) != NULL)) {
         return false;
+    }
     uint64_t port;
     return strcspn(address, "/ \t\r\n") == strlen(address) &&
            br_parse_uint64(colon + 1, strlen(colon + 1), &port) && port >= min_port && port <= 65535;

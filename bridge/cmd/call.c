@@ -1,4 +1,5 @@
 #include "base/buf.h"
+#include "base/file.h"
 #include "cmd/call_data.h"
 #include "cmd/client.h"
 #include "cmd/cmd.h"
@@ -109,25 +110,18 @@ static const struct br_settings table = {.rows = rows, .row_count = sizeof rows 
 
 static bool read_all(int fd, const char *name, struct br_buf *out, struct br_status *st)
 {
-    char chunk[65536];
-    for (;;) {
-        ssize_t got = read(fd, chunk, sizeof chunk);
-        if (got == 0)
-            return true;
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING", "--data: cannot read %s: %s", name,
-                                 strerror(errno));
-        switch (br_buf_append(out, chunk, (size_t)got)) {
-        case BR_BUF_OK:
-            break;
-        case BR_BUF_FULL:
-            return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING", "--data: %s holds more than 64 MiB",
-                                 name);
-        case BR_BUF_NO_MEMORY:
-            return br_status_set(st, BR_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "out of memory for --data");
-        }
+    int error = br_file_read_all(fd, out);
+    switch (error) {
+    case 0:
+        return true;
+    case EFBIG:
+        return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING", "--data: %s holds more than 64 MiB",
+                             name);
+    case ENOMEM:
+        return br_status_set(st, BR_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "out of memory for --data");
+    default:
+        return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING", "--data: cannot read %s: %s", name,
+                             strerror(error));
     }
 }
 
@@ -144,16 +138,18 @@ static bool find_data(const char *data, struct br_buf *buf, const char **json, s
     char quoted[BR_QUOTE_CAP];
     if (data[0] == '@') {
         int fd = open(data + 1, O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
+        if (fd < 0) {
             return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING", "--data: cannot read %s: %s",
                                  br_violation_quote(data + 1, quoted), strerror(errno));
+        }
         ok = read_all(fd, br_violation_quote(data + 1, quoted), buf, st);
         (void)close(fd);
     } else {
         ok = read_all(STDIN_FILENO, "standard input", buf, st);
     }
-    if (!ok)
+    if (!ok) {
         return false;
+    }
     *json = buf->data != NULL ? buf->data : "";
     *len = buf->len;
     return true;
@@ -164,19 +160,22 @@ static bool read_metadata(const struct br_texts *texts, struct br_arena *arena, 
                           struct br_status *st)
 {
     struct br_header *items = br_arena_alloc(arena, texts->count * sizeof *items);
-    if (items == NULL)
+    if (items == NULL) {
         return br_arena_fail(arena, st);
+    }
     for (size_t i = 0; i < texts->count; i++) {
         const char *text = texts->items[i];
         size_t key_len = strcspn(text, "=");
         /* What stands there may be a credential: it is not quoted. */
-        if (key_len == 0 || text[key_len] == '\0')
+        if (key_len == 0 || text[key_len] == '\0') {
             return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
                                  "--metadata: entry %zu is not KEY=VALUE", i + 1);
+        }
         items[i].name = br_arena_strndup(arena, text, key_len);
         items[i].value = text + key_len + 1;
-        if (items[i].name == NULL)
+        if (items[i].name == NULL) {
             return br_arena_fail(arena, st);
+        }
     }
     *out = (struct br_headers){.items = items, .count = texts->count};
     return true;
@@ -189,21 +188,24 @@ static bool read_tls(const struct call_settings *settings, const struct br_clien
     const struct br_client_tls *tls = &settings->tls;
     bool has_options =
         tls->ca_file != NULL || tls->cert_file != NULL || tls->key_file != NULL || tls->server_name != NULL;
-    if (has_options && !settings->use_tls)
+    if (has_options && !settings->use_tls) {
         return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
                              "--ca-file, --tls-cert, --tls-key and --tls-server-name need --tls");
-    if ((tls->cert_file == NULL) != (tls->key_file == NULL))
+    }
+    if ((tls->cert_file == NULL) != (tls->key_file == NULL)) {
         return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
                              "--tls-cert and --tls-key belong together: give both or none");
+    }
     *out = settings->use_tls ? tls : NULL;
     return true;
 }
 
 static bool fail_text(enum br_buf_result result, struct br_status *st)
 {
-    if (result == BR_BUF_FULL)
+    if (result == BR_BUF_FULL) {
         return br_status_set(st, BR_RESOURCE_EXHAUSTED, "ANSWER_TOO_LARGE",
                              "the answer is too large to print");
+    }
     return br_status_set(st, BR_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "out of memory for the answer");
 }
 
@@ -215,16 +217,20 @@ static bool print_warnings(const struct br_client_answer *answer, struct br_stat
     enum br_buf_result result = BR_BUF_OK;
     for (size_t i = 0; i < answer->trailer_count && result == BR_BUF_OK; i++) {
         const struct br_client_trailer *trailer = &answer->trailers[i];
-        if (strcmp(trailer->key, warning_key) != 0)
+        if (strcmp(trailer->key, warning_key) != 0) {
             continue;
+        }
         result = br_buf_puts(&text, "warning: ");
-        if (result == BR_BUF_OK)
+        if (result == BR_BUF_OK) {
             result = br_terminal_text(&text, (const char *)trailer->value, trailer->len);
-        if (result == BR_BUF_OK)
+        }
+        if (result == BR_BUF_OK) {
             result = br_buf_puts(&text, "\n");
+        }
     }
-    if (text.len > 0)
+    if (text.len > 0) {
         (void)fputs(text.data, stderr);
+    }
     br_buf_finish(&text);
     return result == BR_BUF_OK || fail_text(result, st);
 }
@@ -237,18 +243,22 @@ static bool print_error(const struct br_client_answer *answer, struct br_status 
         br_buf_printf(&text, "error: %s (%d)\n", br_code_name((enum br_code)answer->code), answer->code);
     if (result == BR_BUF_OK && answer->message[0] != '\0') {
         result = br_buf_puts(&text, "message: ");
-        if (result == BR_BUF_OK)
+        if (result == BR_BUF_OK) {
             result = br_terminal_text(&text, answer->message, strlen(answer->message));
-        if (result == BR_BUF_OK)
+        }
+        if (result == BR_BUF_OK) {
             result = br_buf_puts(&text, "\n");
+        }
     }
     for (size_t i = 0; i < answer->trailer_count && result == BR_BUF_OK; i++) {
         const struct br_client_trailer *trailer = &answer->trailers[i];
-        if (strcmp(trailer->key, BR_STATUS_DETAILS_KEY) == 0)
+        if (strcmp(trailer->key, BR_STATUS_DETAILS_KEY) == 0) {
             result = br_status_details_text(&text, trailer->value, trailer->len);
+        }
     }
-    if (text.len > 0)
+    if (text.len > 0) {
         (void)fputs(text.data, stderr);
+    }
     br_buf_finish(&text);
     return result == BR_BUF_OK || fail_text(result, st);
 }
@@ -266,22 +276,25 @@ static bool print_response(const struct br_method *method, const struct br_clien
     const ProtobufCMessage *message =
         br_message_unpack(method->output->descriptor, answer->bytes, answer->len, arena);
     if (message == NULL) {
-        if (arena->exhausted)
+        if (arena->exhausted) {
             return br_arena_fail(arena, st);
+        }
         return br_status_set(st, BR_INTERNAL, "MALFORMED_MESSAGE", "the answer is not a %s",
                              method->output->full_name);
     }
     char *json;
     size_t len;
-    if (!br_json_write(method->output, message, NULL, &json, &len, st))
+    if (!br_json_write(method->output, message, NULL, &json, &len, st)) {
         return false;
+    }
 
     struct br_buf text;
     br_buf_init(&text, ANSWER_TEXT_MAX_BYTES);
     enum br_buf_result result = br_terminal_json(&text, json, len);
     free(json);
-    if (result == BR_BUF_OK)
+    if (result == BR_BUF_OK) {
         (void)puts(text.data);
+    }
     br_buf_finish(&text);
     return result == BR_BUF_OK || fail_text(result, st);
 }
@@ -319,23 +332,28 @@ static int call(const struct br_contract *contract, const struct call_settings *
         !read_tls(settings, &request.tls, &st) ||
         !read_metadata(&settings->metadata, arena, &request.metadata, &st) ||
         !find_data(settings->data, data, &json, &json_len, &st) ||
-        !br_call_data(method, json, json_len, arena, &request.bytes, &request.len, &st))
+        !br_call_data(method, json, json_len, arena, &request.bytes, &request.len, &st)) {
         return fail(&st);
+    }
     request.method = method->path;
-    if (!br_client_call(&request, arena, &answer, &st))
+    if (!br_client_call(&request, arena, &answer, &st)) {
         return fail(&st);
+    }
 
     /* Nothing after this point is a wrong argument. */
-    if (!print_warnings(&answer, &st))
+    if (!print_warnings(&answer, &st)) {
         return br_cmd_fail(BR_EXIT_FAILED, &st);
+    }
     if (answer.code == BR_OK) {
-        if (!print_response(method, &answer, arena, &st))
+        if (!print_response(method, &answer, arena, &st)) {
             return br_cmd_fail(BR_EXIT_FAILED, &st);
+        }
         return BR_EXIT_OK;
     }
     int code = exit_code_of(answer.code);
-    if (!print_error(&answer, &st))
+    if (!print_error(&answer, &st)) {
         return br_cmd_fail(code, &st);
+    }
     return code;
 }
 
@@ -351,11 +369,13 @@ int br_cmd_call(int argc, char **argv)
     br_buf_init(&data, DATA_MAX_BYTES);
 
     int code = br_cmd_read(usage, &table, argc, argv, &settings, &positional);
-    if (code < 0 &&
-        !br_contract_create(&br_schema_linked, br_named_functions, br_named_functions_count, &contract, &st))
+    if (code < 0 && !br_contract_create(&br_schema_linked, br_named_functions, br_named_functions_count,
+                                        &contract, &st)) {
         code = br_cmd_fail(BR_EXIT_FAILED, &st);
-    if (code < 0)
+    }
+    if (code < 0) {
         code = call(contract, &settings, &positional, &arena, &data);
+    }
 
     br_contract_destroy(contract);
     br_buf_finish(&data);

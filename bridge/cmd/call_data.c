@@ -23,8 +23,9 @@ static void add(struct sentence *sentence, const char *before, const char *text)
     for (size_t i = 0; i < 2; i++) {
         size_t room = sizeof sentence->text - 1 - sentence->len;
         size_t len = strlen(parts[i]);
-        if (len > room)
+        if (len > room) {
             len = room;
+        }
         memcpy(sentence->text + sentence->len, parts[i], len);
         sentence->len += len;
         sentence->text[sentence->len] = '\0';
@@ -57,20 +58,24 @@ bool br_call_method(const struct br_method *methods, size_t count, const char *n
             same_count++;
             found = method;
         }
-        if (method->verb != NULL)
+        if (method->verb != NULL) {
             add(&all, all.len > 0 ? ", " : "", method->name);
+        }
     }
     char quoted[BR_QUOTE_CAP];
-    if (found == NULL)
+    if (found == NULL) {
         return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting, "%s: no such method; there are: %s",
                              br_violation_quote(name, quoted), all.text);
-    if (same_count > 1)
+    }
+    if (same_count > 1) {
         return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting, "%s: several methods have this name: %s",
                              br_violation_quote(name, quoted), same.text);
-    if (found->verb == NULL)
+    }
+    if (found->verb == NULL) {
         return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting,
                              "%s is answered by the bridge itself and cannot be called from here",
                              found->name);
+    }
     *out = found;
     return true;
 }
@@ -112,15 +117,18 @@ struct plans {
 static void gather_plans(const struct br_message_plan *plan, struct plans *plans)
 {
     for (size_t i = 0; i < plans->count; i++) {
-        if (plans->items[i] == plan)
+        if (plans->items[i] == plan) {
             return;
+        }
     }
-    if (plans->count == PLANS_MAX)
+    if (plans->count == PLANS_MAX) {
         return;
+    }
     plans->items[plans->count++] = plan;
     for (size_t i = 0; i < plan->field_count; i++) {
-        if (plan->fields[i].kind == BR_KIND_MESSAGE)
+        if (plan->fields[i].kind == BR_KIND_MESSAGE) {
             gather_plans(plan->fields[i].message, plans);
+        }
     }
 }
 
@@ -138,16 +146,18 @@ static void add_accepted(struct sentence *sentence, const struct plans *plans, c
                        strcmp(enumeration->full_name, unknown->where) == 0) {
                 const char *separator = "";
                 for (size_t k = 0; k < enumeration->value_count; k++) {
-                    if (enumeration->values[k].literal == NULL)
+                    if (enumeration->values[k].literal == NULL) {
                         continue;
+                    }
                     add(sentence, separator, enumeration->values[k].literal);
                     separator = ", ";
                 }
                 return;
             }
         }
-        if (is_message)
+        if (is_message) {
             return;
+        }
     }
 }
 
@@ -164,40 +174,44 @@ static bool refuse_unknown(const struct br_method *method, const struct collecto
         add(&sentence, i > 0 ? "; " : "", unknown->drift == BR_DRIFT_KEY ? "unknown key " : "unknown value ");
         add(&sentence, unknown->what, "");
         bool told = false;
-        for (size_t j = 0; j < i && !told; j++)
+        for (size_t j = 0; j < i && !told; j++) {
             told = strcmp(collector->items[j].where, unknown->where) == 0;
-        if (told)
+        }
+        if (told) {
             continue;
+        }
         add(&sentence, ", accepted in ", unknown->where);
         add(&sentence, ": ", "");
         add_accepted(&sentence, &plans, unknown);
     }
-    if (shown < collector->count)
+    if (shown < collector->count) {
         add(&sentence, "; and more", "");
+    }
     return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting, "--data: %s", sentence.text);
 }
 
 static const struct br_field_plan *field_by_key(const struct br_message_plan *plan, const char *key)
 {
     for (size_t i = 0; i < plan->field_count; i++) {
-        if (strcmp(plan->fields[i].key, key) == 0)
+        if (strcmp(plan->fields[i].key, key) == 0) {
             return &plan->fields[i];
+        }
     }
     return NULL;
 }
 
 /*
- * Whether |json| gives an empty list or map somewhere below |parent|, which protobuf cannot tell from an unset
- * one. |path| then becomes its name as a field mask has it, NULL without memory. The nesting is bounded by
- * br_json_parse().
+ * Whether |json| gives an empty list or map somewhere below |parent|, which protobuf cannot tell from an unset one.
+ * |path| then becomes its name as a field mask has it, NULL without memory. The nesting is bounded by br_json_parse().
  */
 static bool find_empty(const struct br_message_plan *plan, const cJSON *json, const struct br_place *parent,
                        struct br_arena *arena, const char **path)
 {
     for (const cJSON *member = json->child; member != NULL; member = member->next) {
         const struct br_field_plan *field = field_by_key(plan, member->string);
-        if (field == NULL)
+        if (field == NULL) {
             continue;
+        }
         struct br_place place = {.parent = parent, .name = field->name, .index = BR_PLACE_NO_INDEX};
         bool is_container = cJSON_IsArray(member) || cJSON_IsObject(member);
         if (field->label != BR_LABEL_SINGULAR && is_container && member->child == NULL) {
@@ -205,15 +219,19 @@ static bool find_empty(const struct br_message_plan *plan, const cJSON *json, co
             return true;
         }
         if (field->label == BR_LABEL_MAP || field->kind != BR_KIND_MESSAGE ||
-            field->message->shape != BR_SHAPE_FIELDS)
+            field->message->shape != BR_SHAPE_FIELDS) {
             continue;
-        if (cJSON_IsObject(member) && find_empty(field->message, member, &place, arena, path))
+        }
+        if (cJSON_IsObject(member) && find_empty(field->message, member, &place, arena, path)) {
             return true;
-        if (!cJSON_IsArray(member))
+        }
+        if (!cJSON_IsArray(member)) {
             continue;
+        }
         for (const cJSON *item = member->child; item != NULL; item = item->next) {
-            if (cJSON_IsObject(item) && find_empty(field->message, item, &place, arena, path))
+            if (cJSON_IsObject(item) && find_empty(field->message, item, &place, arena, path)) {
                 return true;
+            }
         }
     }
     return false;
@@ -225,10 +243,12 @@ static bool check_no_empty(const struct br_method *method, const cJSON *json, co
 {
     const char *path;
     if (method->mask == NULL || br_field_has(request, method->mask) ||
-        !find_empty(method->input, json, NULL, arena, &path))
+        !find_empty(method->input, json, NULL, arena, &path)) {
         return true;
-    if (path == NULL)
+    }
+    if (path == NULL) {
         return br_arena_fail(arena, st);
+    }
     return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting,
                          "--data: %s is empty, and is sent as such only when %s names it, such as "
                          "\"%s\":\"%s\", together with everything else that is to be sent",
@@ -259,14 +279,16 @@ static bool find_null(const struct br_message_plan *plan, const cJSON *json, con
 {
     for (const cJSON *member = json->child; member != NULL; member = member->next) {
         const struct br_field_plan *field = field_by_key(plan, member->string);
-        if (field == NULL)
+        if (field == NULL) {
             continue;
+        }
         struct br_place place = {.parent = parent, .name = field->name, .index = BR_PLACE_NO_INDEX};
         bool is_list = field->label == BR_LABEL_REPEATED && cJSON_IsArray(member);
         bool is_map = field->label == BR_LABEL_MAP && cJSON_IsObject(member);
         if (!is_list && !is_map) {
-            if (find_null_value(field->message, member, &place, arena, path))
+            if (find_null_value(field->message, member, &place, arena, path)) {
                 return true;
+            }
             continue;
         }
         const struct br_message_plan *inner = is_map ? field->message->fields[1].message : field->message;
@@ -275,8 +297,9 @@ static bool find_null(const struct br_message_plan *plan, const cJSON *json, con
         for (const cJSON *item = member->child; item != NULL; item = item->next) {
             place.index = is_list ? index++ : BR_PLACE_NO_INDEX;
             entry.name = item->string;
-            if (find_null_value(inner, item, is_list ? &place : &entry, arena, path))
+            if (find_null_value(inner, item, is_list ? &place : &entry, arena, path)) {
                 return true;
+            }
         }
     }
     return false;
@@ -287,10 +310,12 @@ static bool check_no_null(const struct br_method *method, const cJSON *json, str
                           struct br_status *st)
 {
     const char *path;
-    if (!find_null(method->input, json, NULL, arena, &path))
+    if (!find_null(method->input, json, NULL, arena, &path)) {
         return true;
-    if (path == NULL)
+    }
+    if (path == NULL) {
         return br_arena_fail(arena, st);
+    }
     return br_status_set(st, BR_INVALID_ARGUMENT, bad_setting, "--data: %s is null; leave it out", path);
 }
 
@@ -300,8 +325,9 @@ static bool pack(const ProtobufCMessage *message, struct br_arena *arena, const 
 {
     size_t len = protobuf_c_message_get_packed_size(message);
     uint8_t *bytes = br_arena_alloc(arena, len);
-    if (bytes == NULL)
+    if (bytes == NULL) {
         return br_arena_fail(arena, st);
+    }
     *packed_len = protobuf_c_message_pack(message, bytes);
     *packed = bytes;
     return true;
@@ -324,15 +350,16 @@ bool br_call_data(const struct br_method *method, const char *json, size_t len, 
 
     bool ok = false;
     ProtobufCMessage *request;
-    if (!cJSON_IsObject(tree))
+    if (!cJSON_IsObject(tree)) {
         (void)br_status_set(st, BR_INVALID_ARGUMENT, bad_setting,
                             "--data: expected a JSON object, such as {\"service_id\":\"ID\"}");
-    else if (!br_json_read(&reader, method->input, tree, &request, st))
+    } else if (!br_json_read(&reader, method->input, tree, &request, st)) {
         br_status_prefix(st, "--data");
-    else if (collector.count > 0)
+    } else if (collector.count > 0) {
         (void)refuse_unknown(method, &collector, st);
-    else if (check_no_null(method, tree, arena, st) && check_no_empty(method, tree, request, arena, st))
+    } else if (check_no_null(method, tree, arena, st) && check_no_empty(method, tree, request, arena, st)) {
         ok = pack(request, arena, packed, packed_len, st);
+    }
     cJSON_Delete(tree);
     return ok;
 }

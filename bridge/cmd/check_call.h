@@ -16,9 +16,7 @@
 /* The value of each variable of the path that no setting gives. */
 #define BR_CHECK_PATH_VALUE "modelarts-bridge-check"
 
-/*
- * The first of |methods| that changes nothing and whose path has texts only; NULL when there is none. Pure.
- */
+/* The first of |methods| that changes nothing and whose path has texts only; NULL when there is none. Pure. */
 const struct br_method *br_check_method(const struct br_method *methods, size_t count);
 
 /*

@@ -41,10 +41,11 @@ static const char *make_target(const char *address, struct br_arena *arena, stru
     memcpy(target, scheme, scheme_len);
     char *to = target + scheme_len;
     for (; *rest != '\0'; rest++) {
-        if (strchr(as_is, *rest) != NULL)
+        if (strchr(as_is, *rest) != NULL) {
             *to++ = *rest;
-        else
+        } else {
             to += snprintf(to, 4, "%%%02X", (unsigned char)*rest);
+        }
     }
     return target;
 }
@@ -52,8 +53,9 @@ static const char *make_target(const char *address, struct br_arena *arena, stru
 /* NULL, with |st| set, where a file cannot be used. */
 static grpc_channel_credentials *make_credentials(const struct br_client_tls *tls, struct br_status *st)
 {
-    if (tls == NULL)
+    if (tls == NULL) {
         return grpc_insecure_credentials_create();
+    }
     char *ca = NULL;
     char *cert = NULL;
     char *key = NULL;
@@ -94,13 +96,15 @@ static grpc_channel *open_channel(const char *target, const struct br_client_tls
         {.type = GRPC_ARG_STRING, .key = (char *)GRPC_SSL_TARGET_NAME_OVERRIDE_ARG},
     };
     grpc_channel_args list = {.num_args = sizeof args / sizeof args[0], .args = args};
-    if (tls != NULL && tls->server_name != NULL)
+    if (tls != NULL && tls->server_name != NULL) {
         args[list.num_args - 1].value.string = (char *)(uintptr_t)tls->server_name;
-    else
+    } else {
         list.num_args--;
+    }
     grpc_channel_credentials *credentials = make_credentials(tls, st);
-    if (credentials == NULL)
+    if (credentials == NULL) {
         return NULL;
+    }
     grpc_channel *channel = grpc_channel_create(target, credentials, &list);
     grpc_channel_credentials_release(credentials);
     return channel;
@@ -117,25 +121,29 @@ static bool make_metadata(const struct br_headers *metadata, grpc_metadata *out,
 
         uint8_t *key = GRPC_SLICE_START_PTR(out[i].key);
         for (size_t at = 0; at < len; at++) {
-            if (key[at] >= 'A' && key[at] <= 'Z')
+            if (key[at] >= 'A' && key[at] <= 'Z') {
                 key[at] = (uint8_t)(key[at] - 'A' + 'a');
+            }
         }
         char quoted[BR_QUOTE_CAP];
         (void)br_violation_quote(item->name, quoted);
         bool reserved = len >= 5 && memcmp(key, "grpc-", 5) == 0;
-        if (reserved || !grpc_header_key_is_legal(out[i].key))
+        if (reserved || !grpc_header_key_is_legal(out[i].key)) {
             return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
                                  "--metadata: %s cannot be a key: letters, digits, \"-\", \"_\" and "
                                  "\".\" are accepted, \"grpc-\" at its start is not",
                                  quoted);
-        if (len >= 4 && memcmp(key + len - 4, "-bin", 4) == 0)
+        }
+        if (len >= 4 && memcmp(key + len - 4, "-bin", 4) == 0) {
             return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
                                  "--metadata: %s is a key for binary values, which cannot be given here",
                                  quoted);
+        }
         /* The value may be a credential: it is not quoted. */
-        if (!grpc_header_nonbin_value_is_legal(out[i].value))
+        if (!grpc_header_nonbin_value_is_legal(out[i].value)) {
             return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
                                  "--metadata: the value of %s is not printable ASCII", quoted);
+        }
     }
     return true;
 }
@@ -167,15 +175,17 @@ static bool copy_trailers(const grpc_metadata_array *trailing, struct br_arena *
                           struct br_client_answer *out, struct br_status *st)
 {
     out->trailers = br_arena_alloc(arena, trailing->count * sizeof *out->trailers);
-    if (out->trailers == NULL)
+    if (out->trailers == NULL) {
         return br_arena_fail(arena, st);
+    }
     for (size_t i = 0; i < trailing->count; i++) {
         struct br_client_trailer *trailer = &out->trailers[i];
         trailer->key = copy_slice(arena, trailing->metadata[i].key);
         trailer->value = (const uint8_t *)copy_slice(arena, trailing->metadata[i].value);
         trailer->len = GRPC_SLICE_LENGTH(trailing->metadata[i].value);
-        if (trailer->key == NULL || trailer->value == NULL)
+        if (trailer->key == NULL || trailer->value == NULL) {
             return br_arena_fail(arena, st);
+        }
     }
     out->trailer_count = trailing->count;
     return true;
@@ -185,8 +195,9 @@ static bool copy_message(grpc_byte_buffer *message, struct br_arena *arena, stru
                          struct br_status *st)
 {
     grpc_byte_buffer_reader reader;
-    if (!grpc_byte_buffer_reader_init(&reader, message))
+    if (!grpc_byte_buffer_reader_init(&reader, message)) {
         return br_status_set(st, BR_INTERNAL, "GRPC_FAILED", "the answer's message cannot be decompressed");
+    }
     grpc_slice all = grpc_byte_buffer_reader_readall(&reader);
     out->bytes = (const uint8_t *)copy_slice(arena, all);
     out->len = GRPC_SLICE_LENGTH(all);
@@ -200,15 +211,19 @@ static bool copy_answer(const struct reception *reception, struct br_arena *aren
 {
     struct br_client_answer answer = {.code = (int)reception->code};
     answer.message = copy_slice(arena, reception->text);
-    if (answer.message == NULL)
+    if (answer.message == NULL) {
         return br_arena_fail(arena, st);
-    if (!copy_trailers(&reception->trailing, arena, &answer, st))
+    }
+    if (!copy_trailers(&reception->trailing, arena, &answer, st)) {
         return false;
+    }
     if (answer.code == GRPC_STATUS_OK) {
-        if (reception->message == NULL)
+        if (reception->message == NULL) {
             return br_status_set(st, BR_INTERNAL, "GRPC_FAILED", "the server said OK without a message");
-        if (!copy_message(reception->message, arena, &answer, st))
+        }
+        if (!copy_message(reception->message, arena, &answer, st)) {
             return false;
+        }
     }
     *out = answer;
     return true;
@@ -232,9 +247,10 @@ static bool run_call(grpc_call *call, grpc_completion_queue *queue, grpc_metadat
                                         .status_details = &reception->text}},
     };
     grpc_call_error error = grpc_call_start_batch(call, ops, sizeof ops / sizeof ops[0], call, NULL);
-    if (error != GRPC_CALL_OK)
+    if (error != GRPC_CALL_OK) {
         return br_status_set(st, BR_INTERNAL, "GRPC_FAILED", "gRPC refused to start the call: %s",
                              grpc_call_error_to_string(error));
+    }
     /* Ends with the call's own deadline; its outcome stands in |reception|, also when it failed. */
     (void)grpc_completion_queue_pluck(queue, call, gpr_inf_future(GPR_CLOCK_REALTIME), NULL);
     return true;
@@ -244,11 +260,13 @@ bool br_client_call(const struct br_client_request *request, struct br_arena *ar
                     struct br_client_answer *out, struct br_status *st)
 {
     const char *target = make_target(request->address, arena, st);
-    if (target == NULL)
+    if (target == NULL) {
         return false;
+    }
     grpc_metadata *metadata = br_arena_alloc(arena, request->metadata.count * sizeof *metadata);
-    if (metadata == NULL)
+    if (metadata == NULL) {
         return br_arena_fail(arena, st);
+    }
 
     grpc_init();
     bool ok = make_metadata(&request->metadata, metadata, st);

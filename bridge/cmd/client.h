@@ -55,7 +55,8 @@ struct br_client_answer {
 /*
  * Makes one call and waits for its end: an answer, or the deadline. It is never repeated.
  * |request| borrowed.
- * |out|     written on success only, which includes calls that ended with an error code.
+ * |arena|   receives what |out| points at.
+ * |out|     in |arena|; written on success only, which includes calls that ended with an error code.
  * Errors:   INVALID_ARGUMENT/BAD_SETTING an address or a metadata entry that gRPC cannot send, or a file of TLS that
  *           cannot be used
  *           RESOURCE_EXHAUSTED/OUT_OF_MEMORY, INTERNAL/GRPC_FAILED

@@ -6,8 +6,9 @@
 bool br_cmd_wants_help(int argc, char **argv)
 {
     for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             return true;
+        }
     }
     return false;
 }
@@ -21,8 +22,9 @@ int br_cmd_read(const char *usage, const struct br_settings *settings, int argc,
         return BR_EXIT_OK;
     }
     struct br_status st;
-    if (!br_settings_read(settings, argc, argv, config, positional, &st))
+    if (!br_settings_read(settings, argc, argv, config, positional, &st)) {
         return br_cmd_fail(BR_EXIT_USAGE, &st);
+    }
     return -1;
 }
 

@@ -42,25 +42,29 @@ static void print_table(size_t count, size_t columns,
     for (size_t row = 0; row < count; row++) {
         for (size_t column = 0; column < columns; column++) {
             int width = (int)strlen(cell(data, row, column));
-            if (width > widths[column])
+            if (width > widths[column]) {
                 widths[column] = width;
+            }
         }
     }
     for (size_t row = 0; row < count; row++) {
         /* The last cell is not padded: no line ends in spaces. */
-        for (size_t column = 0; column + 1 < columns; column++)
+        for (size_t column = 0; column + 1 < columns; column++) {
             (void)printf("%-*s  ", widths[column], cell(data, row, column));
+        }
         (void)puts(cell(data, row, columns - 1));
     }
 }
 
 static const char *body_of(const struct br_method *method)
 {
-    if (!method->has_body)
+    if (!method->has_body) {
         return "-";
+    }
     for (size_t i = 0; i < method->input->field_count; i++) {
-        if (method->roles[i] == BR_ROLE_WHOLE_BODY)
+        if (method->roles[i] == BR_ROLE_WHOLE_BODY) {
             return method->input->fields[i].name;
+        }
     }
     return "*";
 }
@@ -69,13 +73,16 @@ static const char *body_of(const struct br_method *method)
 static const char *route_cell(const void *data, size_t row, size_t column)
 {
     static const char *const heading[] = {"METHOD", "VERB", "PATH", "BODY", "REPEATABLE"};
-    if (row == 0)
+    if (row == 0) {
         return heading[column];
+    }
     const struct br_method *method = (const struct br_method *)data + row - 1;
-    if (column == 0)
+    if (column == 0) {
         return method->name;
-    if (method->verb == NULL)
+    }
+    if (method->verb == NULL) {
         return column == 2 ? "(answered by the bridge)" : "-";
+    }
     switch (column) {
     case 1:
         return method->verb;
@@ -111,8 +118,9 @@ static const char *error_cell(const void *data, size_t row, size_t column)
     static const char *const heading[] = {"HTTP", "CODE", "GRPC", "REASON", "DETAIL"};
     /* Read before the next cell is asked for. */
     static char http[8];
-    if (row == 0)
+    if (row == 0) {
         return heading[column];
+    }
     const struct br_error_row *error = (const struct br_error_row *)data + row - 1;
     switch (column) {
     case 0:
@@ -133,8 +141,10 @@ static int print_routes(void)
 {
     struct br_status st;
     struct br_contract *contract;
-    if (!br_contract_create(&br_schema_linked, br_named_functions, br_named_functions_count, &contract, &st))
+    if (!br_contract_create(&br_schema_linked, br_named_functions, br_named_functions_count, &contract,
+                            &st)) {
         return br_cmd_fail(BR_EXIT_FAILED, &st);
+    }
     size_t count;
     const struct br_method *methods = br_contract_methods(contract, &count);
     print_table(count + 1, 5, route_cell, methods);
@@ -146,8 +156,9 @@ int br_cmd_routes(int argc, char **argv)
 {
     struct routes_settings settings = {0};
     int code = br_cmd_read(usage, &table, argc, argv, &settings, NULL);
-    if (code >= 0)
+    if (code >= 0) {
         return code;
+    }
     if (settings.errors && settings.settings) {
         struct br_status st;
         (void)br_status_set(&st, BR_INVALID_ARGUMENT, "BAD_SETTING",

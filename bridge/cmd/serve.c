@@ -10,8 +10,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -54,8 +52,8 @@ static const char *signal_name(int number)
 static int wait_signal(const sigset_t *ending)
 {
     int number;
-    while (sigwait(ending, &number) != 0)
-        ;
+    while (sigwait(ending, &number) != 0) {
+    }
     return number;
 }
 
@@ -85,8 +83,9 @@ static void run_until_drained(struct br_server *server, const sigset_t *ending)
          * caller's deadline; and a client that answers no ping holds its connection for 20 s. Neither call was taken.
          */
         idle_checks = br_server_is_idle(server) ? idle_checks + 1 : 0;
-        if (idle_checks == IDLE_CHECKS_MAX)
+        if (idle_checks == IDLE_CHECKS_MAX) {
             br_server_cancel_all(server);
+        }
         if (!cancelled && (number = poll_signal(ending)) != 0) {
             BR_LOG(BR_LOG_WARN, "cancelling", br_log_text("signal", signal_name(number)));
             br_server_cancel_all(server);
@@ -97,14 +96,16 @@ static void run_until_drained(struct br_server *server, const sigset_t *ending)
 
 static void log_start(const struct br_serve_settings *settings, const struct br_server *server)
 {
-    if (settings->upstream.is_exposed)
+    if (settings->upstream.is_exposed) {
         BR_LOG(BR_LOG_WARN, "upstream_not_encrypted", br_log_text("upstream", settings->upstream.origin),
                br_log_text("meaning", "plain http: tokens travel readable; use https"));
+    }
     BR_LOG(BR_LOG_INFO, "upstream", br_log_text("origin", settings->upstream.origin),
            br_log_text("version", br_version()));
     const char *address;
-    for (size_t i = 0; (address = br_server_address(server, i)) != NULL; i++)
+    for (size_t i = 0; (address = br_server_address(server, i)) != NULL; i++) {
         BR_LOG(BR_LOG_INFO, "listening", br_log_text("address", address));
+    }
 }
 
 /* Reports why there is no start: a setting that is wrong, or anything else. */
@@ -173,8 +174,9 @@ done:
     br_upstream_setup_finish(&setup);
     br_drift_log_destroy(drift);
     br_contract_destroy(contract);
-    if (code == BR_EXIT_OK)
+    if (code == BR_EXIT_OK) {
         br_log(BR_LOG_INFO, "stopped", NULL, 0);
+    }
     return code;
 }
 
@@ -195,8 +197,9 @@ int br_cmd_serve(int argc, char **argv)
     struct br_serve_settings settings = {0};
     struct br_status st;
     int code = br_cmd_read(usage, &br_serve_settings_table, argc, argv, &settings, NULL);
-    if (code < 0 && !br_serve_settings_check(&settings, &st))
+    if (code < 0 && !br_serve_settings_check(&settings, &st)) {
         code = br_cmd_fail(BR_EXIT_USAGE, &st);
+    }
     if (code < 0) {
         br_log_set_level((enum br_log_level)settings.log_level);
         code = serve(&settings, &ending);

@@ -269,18 +269,21 @@ const struct br_settings br_serve_settings_table = {
 static bool check_project_id(const char *id, struct br_status *st)
 {
     size_t len = strlen(id);
-    if (len > BR_PROJECT_ID_MAX_BYTES)
+    if (len > BR_PROJECT_ID_MAX_BYTES) {
         return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
                              "--project-id: %zu bytes; at most %d are accepted", len,
                              BR_PROJECT_ID_MAX_BYTES);
+    }
     for (const char *c = id; *c != '\0'; c++) {
-        if (*c <= ' ' || *c > '~' || *c == '/')
+        if (*c <= ' ' || *c > '~' || *c == '/') {
             return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
                                  "--project-id: character %zu is a slash, a space or not printable ASCII",
                                  (size_t)(c - id) + 1);
+        }
     }
-    if (strcmp(id, ".") == 0 || strcmp(id, "..") == 0)
+    if (strcmp(id, ".") == 0 || strcmp(id, "..") == 0) {
         return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING", "--project-id: \"%s\" is not an ID", id);
+    }
     return true;
 }
 
@@ -288,11 +291,12 @@ static bool check_listen(const struct br_texts *listen, struct br_status *st)
 {
     for (size_t i = 0; i < listen->count; i++) {
         char quoted[BR_QUOTE_CAP];
-        if (!br_address_is_valid(listen->items[i], 0))
+        if (!br_address_is_valid(listen->items[i], 0)) {
             return br_status_set(
                 st, BR_INVALID_ARGUMENT, "BAD_SETTING",
                 "--listen: %s is neither HOST:PORT, with a port from 0 to 65535, nor unix:PATH",
                 br_violation_quote(listen->items[i], quoted));
+        }
     }
     return true;
 }
@@ -308,12 +312,13 @@ static bool check_count(const char *flag, const struct br_texts *texts, size_t m
 static bool check_callers(const struct br_serve_settings *settings, struct br_status *st)
 {
     const char *problem = NULL;
-    if ((settings->tls_cert == NULL) != (settings->tls_key == NULL))
+    if ((settings->tls_cert == NULL) != (settings->tls_key == NULL)) {
         problem = "--tls-cert and --tls-key belong together: give both or none";
-    else if (settings->client_ca != NULL && settings->tls_cert == NULL)
+    } else if (settings->client_ca != NULL && settings->tls_cert == NULL) {
         problem = "--client-ca: certificates of callers need TLS: give --tls-cert and --tls-key too";
-    else if (settings->allow_callers.count > 0 && settings->client_ca == NULL)
+    } else if (settings->allow_callers.count > 0 && settings->client_ca == NULL) {
         problem = "--allow-caller: only certificates of callers have names: give --client-ca too";
+    }
     return problem == NULL || br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING", "%s", problem);
 }
 
@@ -328,8 +333,9 @@ static bool read_mode(const char *text, mode_t *out, struct br_status *st)
                              br_violation_quote(text, quoted));
     }
     *out = 0;
-    for (const char *digit = digits; *digit != '\0'; digit++)
+    for (const char *digit = digits; *digit != '\0'; digit++) {
         *out = *out << 3 | (mode_t)(*digit - '0');
+    }
     return true;
 }
 
@@ -375,17 +381,21 @@ static bool check_auth(struct br_serve_settings *settings, struct br_status *st)
 bool br_serve_settings_check(struct br_serve_settings *settings, struct br_status *st)
 {
     if (!check_listen(&settings->listen, st) || !check_callers(settings, st) ||
-        !read_mode(settings->unix_socket_mode, &settings->unix_socket_permissions, st))
+        !read_mode(settings->unix_socket_mode, &settings->unix_socket_permissions, st)) {
         return false;
-    if (settings->default_timeout_ms > settings->max_timeout_ms)
+    }
+    if (settings->default_timeout_ms > settings->max_timeout_ms) {
         return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
                              "--default-timeout (%" PRId64 "ms) is more than --max-timeout (%" PRId64 "ms)",
                              settings->default_timeout_ms, settings->max_timeout_ms);
-    if (settings->project_id != NULL && !check_project_id(settings->project_id, st))
+    }
+    if (settings->project_id != NULL && !check_project_id(settings->project_id, st)) {
         return false;
+    }
     if (!check_count("forward-metadata", &settings->forward_metadata, MAX_FORWARDED, st) ||
-        !check_count("return-header", &settings->return_header, BR_HTTP_OWN_HEADERS_MAX, st))
+        !check_count("return-header", &settings->return_header, BR_HTTP_OWN_HEADERS_MAX, st)) {
         return false;
+    }
     return read_url("--upstream-url", settings->upstream_url, &settings->upstream, st) &&
            check_auth(settings, st);
 }

@@ -19,15 +19,17 @@ struct lines {
 /* Text of our own. */
 static void put(struct lines *lines, const char *text)
 {
-    if (lines->result == BR_BUF_OK)
+    if (lines->result == BR_BUF_OK) {
         lines->result = br_buf_puts(lines->out, text);
+    }
 }
 
 /* Text of the server; NULL is "". */
 static void put_foreign(struct lines *lines, const char *text)
 {
-    if (lines->result == BR_BUF_OK && text != NULL)
+    if (lines->result == BR_BUF_OK && text != NULL) {
         lines->result = br_terminal_text(lines->out, text, strlen(text));
+    }
 }
 
 static bool is_given(const char *text)
@@ -38,8 +40,9 @@ static bool is_given(const char *text)
 /* |before| and |text|; nothing when there is no text. */
 static void put_after(struct lines *lines, const char *before, const char *text)
 {
-    if (!is_given(text))
+    if (!is_given(text)) {
         return;
+    }
     put(lines, before);
     put_foreign(lines, text);
 }
@@ -73,8 +76,9 @@ static void put_request_info(struct lines *lines, const ProtobufCMessage *messag
 static void put_retry_info(struct lines *lines, const ProtobufCMessage *message)
 {
     const Google__Protobuf__Duration *delay = ((const Google__Rpc__RetryInfo *)message)->retry_delay;
-    if (delay == NULL || lines->result != BR_BUF_OK)
+    if (delay == NULL || lines->result != BR_BUF_OK) {
         return;
+    }
     char seconds[BR_JSON_NUMBER_CAP];
     br_json_number_text((double)delay->seconds + delay->nanos / 1e9, seconds);
     lines->result = br_buf_printf(lines->out, "retry after: %ss\n", seconds);
@@ -85,10 +89,11 @@ static void put_bad_request(struct lines *lines, const ProtobufCMessage *message
     const Google__Rpc__BadRequest *bad = (const Google__Rpc__BadRequest *)message;
     for (size_t i = 0; i < bad->n_field_violations; i++) {
         const Google__Rpc__BadRequest__FieldViolation *violation = bad->field_violations[i];
-        if (is_given(violation->field))
+        if (is_given(violation->field)) {
             put_after(lines, "field ", violation->field);
-        else
+        } else {
             put(lines, "request");
+        }
         put(lines, ": ");
         put_foreign(lines, violation->description);
         put(lines, "\n");
@@ -156,20 +161,22 @@ static const struct {
     {&google__rpc__help__descriptor, put_help},
 };
 
-/* A type URL ends with a slash and the full name. Returns false when the detail is not known or not readable.
- */
+/* A type URL ends with a slash and the full name. Returns false when the detail is not known or not readable. */
 static bool put_known(struct lines *lines, const Google__Protobuf__Any *any)
 {
     const char *slash = any->type_url != NULL ? strrchr(any->type_url, '/') : NULL;
-    if (slash == NULL)
+    if (slash == NULL) {
         return false;
+    }
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        if (strcmp(slash + 1, known[i].descriptor->name) != 0)
+        if (strcmp(slash + 1, known[i].descriptor->name) != 0) {
             continue;
+        }
         ProtobufCMessage *message =
             protobuf_c_message_unpack(known[i].descriptor, NULL, any->value.len, any->value.data);
-        if (message == NULL)
+        if (message == NULL) {
             return false;
+        }
         known[i].put(lines, message);
         protobuf_c_message_free_unpacked(message, NULL);
         return true;
@@ -181,18 +188,21 @@ enum br_buf_result br_status_details_text(struct br_buf *out, const uint8_t *byt
 {
     /* None of these types nests into itself, so the depth that unpacking reaches is bounded by the schema. */
     Google__Rpc__Status *status = google__rpc__status__unpack(NULL, len, bytes);
-    if (status == NULL)
+    if (status == NULL) {
         return br_buf_printf(out, "details: %zu bytes that are no google.rpc.Status\n", len);
+    }
 
     struct lines lines = {.out = out, .result = BR_BUF_OK};
     for (size_t i = 0; i < status->n_details; i++) {
         const Google__Protobuf__Any *any = status->details[i];
-        if (put_known(&lines, any))
+        if (put_known(&lines, any)) {
             continue;
+        }
         put(&lines, "detail: ");
         put_foreign(&lines, any->type_url);
-        if (lines.result == BR_BUF_OK)
+        if (lines.result == BR_BUF_OK) {
             lines.result = br_buf_printf(out, " (%zu bytes)\n", any->value.len);
+        }
     }
     google__rpc__status__free_unpacked(status, NULL);
     return lines.result;

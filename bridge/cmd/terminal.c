@@ -2,8 +2,6 @@
 
 #include "base/utf8.h"
 
-#include <string.h>
-
 /* The control character at |text| as a code point, and its length in bytes; 0: none. C1 is two bytes long. */
 static size_t control_at(const char *text, size_t len, unsigned int *out)
 {
@@ -29,8 +27,9 @@ static size_t plain_run(const char *text, size_t len, enum form form)
     size_t at = 0;
     unsigned int ignored;
     while (at < valid && !(form == FORM_TEXT && text[at] == '\\') &&
-           control_at(text + at, valid - at, &ignored) == 0)
+           control_at(text + at, valid - at, &ignored) == 0) {
         at++;
+    }
     return at;
 }
 
@@ -44,18 +43,20 @@ static enum br_buf_result put_escaped(struct br_buf *out, const char *text, size
         if (run > 0) {
             result = br_buf_append(out, text, run);
         } else if ((run = control_at(text, (size_t)(end - text), &control)) > 0) {
-            if (control == '\n' || control == '\t')
+            if (control == '\n' || control == '\t') {
                 result = br_buf_puts(out, control == '\n' ? "\\n" : "\\t");
-            else
+            } else {
                 result = br_buf_printf(out, "\\u%04x", control);
+            }
         } else {
             run = 1;
-            if (form == FORM_JSON_STRING)
+            if (form == FORM_JSON_STRING) {
                 result = br_buf_puts(out, "\\ufffd");
-            else if (*text == '\\')
+            } else if (*text == '\\') {
                 result = br_buf_puts(out, "\\\\");
-            else
+            } else {
                 result = br_buf_printf(out, "\\x%02x", (unsigned int)(unsigned char)*text);
+            }
         }
         text += run;
     }
@@ -70,8 +71,9 @@ enum br_buf_result br_terminal_text(struct br_buf *out, const char *text, size_t
 static enum br_buf_result new_line(struct br_buf *out, size_t depth)
 {
     enum br_buf_result result = br_buf_puts(out, "\n");
-    for (size_t i = 0; i < depth && result == BR_BUF_OK; i++)
+    for (size_t i = 0; i < depth && result == BR_BUF_OK; i++) {
         result = br_buf_puts(out, "  ");
+    }
     return result;
 }
 
@@ -79,8 +81,9 @@ static enum br_buf_result new_line(struct br_buf *out, size_t depth)
 static size_t string_length(const char *json, size_t len)
 {
     size_t at = 1;
-    while (at < len && json[at] != '"')
+    while (at < len && json[at] != '"') {
         at += json[at] == '\\' ? 2 : 1;
+    }
     return at < len ? at + 1 : len;
 }
 
@@ -101,23 +104,27 @@ enum br_buf_result br_terminal_json(struct br_buf *out, const char *json, size_t
         case '{':
         case '[':
             result = br_buf_append(out, &c, 1);
-            if (result == BR_BUF_OK && at + 1 < len && json[at + 1] == closing)
+            if (result == BR_BUF_OK && at + 1 < len && json[at + 1] == closing) {
                 result = br_buf_append(out, &json[++at], 1);
-            else if (result == BR_BUF_OK)
+            } else if (result == BR_BUF_OK) {
                 result = new_line(out, ++depth);
+            }
             break;
         case '}':
         case ']':
-            if (depth > 0)
+            if (depth > 0) {
                 depth--;
+            }
             result = new_line(out, depth);
-            if (result == BR_BUF_OK)
+            if (result == BR_BUF_OK) {
                 result = br_buf_append(out, &c, 1);
+            }
             break;
         case ',':
             result = br_buf_append(out, &c, 1);
-            if (result == BR_BUF_OK)
+            if (result == BR_BUF_OK) {
                 result = new_line(out, depth);
+            }
             break;
         case ':':
             result = br_buf_puts(out, ": ");

@@ -1,5 +1,6 @@
 /*
- * What a call needs of upstream, made from the settings: URL, credential, HTTP options, error rows. For serve and check.
+ * What a call needs of upstream, made from the settings: URL, credential, HTTP options, error rows. For
+ * serve and check.
  *
  * Threads: start-up and end.
  * Owns:    the credential and what it needs; the operator's error rows.

@@ -20,22 +20,26 @@ static const char accepted[] = "give http:// or https://, a host, and if needed 
 static bool check_characters(const char *text, struct br_status *st)
 {
     size_t len = strlen(text);
-    if (len >= BR_UPSTREAM_URL_CAP)
+    if (len >= BR_UPSTREAM_URL_CAP) {
         return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING", "%zu bytes; at most %d are accepted",
                              len, BR_UPSTREAM_URL_CAP - 1);
-    if (strchr(text, '@') != NULL)
+    }
+    if (strchr(text, '@') != NULL) {
         return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
                              "a user name or password in the URL (\"@\") is not accepted; %s", accepted);
-    if (strpbrk(text, "?#") != NULL)
+    }
+    if (strpbrk(text, "?#") != NULL) {
         return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
                              "a query (\"?\") or fragment (\"#\") is not accepted; %s", accepted);
+    }
     for (const char *c = text; *c != '\0'; c++) {
-        if (*c <= ' ' || *c > '~')
+        if (*c <= ' ' || *c > '~') {
             return br_status_set(
                 st, BR_INVALID_ARGUMENT, "BAD_SETTING",
                 "byte %zu is a space, a control character or not ASCII; in the path write %%XX, "
                 "in the host use its xn-- form",
                 (size_t)(c - text) + 1);
+        }
     }
     return true;
 }
@@ -70,10 +74,12 @@ static bool is_loopback(const char *host, bool is_ipv6)
 {
     struct in_addr ipv4;
     struct in6_addr ipv6;
-    if (is_ipv6)
+    if (is_ipv6) {
         return inet_pton(AF_INET6, host, &ipv6) == 1 && IN6_IS_ADDR_LOOPBACK(&ipv6);
-    if (inet_pton(AF_INET, host, &ipv4) == 1)
+    }
+    if (inet_pton(AF_INET, host, &ipv4) == 1) {
         return (ntohl(ipv4.s_addr) >> 24) == 127;
+    }
     return strcasecmp(host, "localhost") == 0;
 }
 
@@ -89,31 +95,38 @@ static bool check_authority(const char *text, struct part authority, bool *loopb
         host.text++;
         const char *bracket = memchr(host.text, ']', (size_t)(end - host.text));
         struct in6_addr ipv6;
-        if (bracket == NULL)
+        if (bracket == NULL) {
             return refuse(text, "has no \"]\" after its address", st);
+        }
         host.len = (size_t)(bracket - host.text);
-        if (inet_pton(AF_INET6, copy_part(host, copy), &ipv6) != 1)
+        if (inet_pton(AF_INET6, copy_part(host, copy), &ipv6) != 1) {
             return refuse(text, "has no IPv6 address between \"[\" and \"]\"", st);
+        }
         after = bracket + 1;
     } else {
         after = memchr(authority.text, ':', authority.len);
-        if (after == NULL)
+        if (after == NULL) {
             after = end;
+        }
         host.len = (size_t)(after - host.text);
-        if (host.len == 0)
+        if (host.len == 0) {
             return refuse(text, "has no host", st);
-        if (!consists_of(host, HOST_CHARS))
+        }
+        if (!consists_of(host, HOST_CHARS)) {
             return refuse(text, "has a host with other characters than letters, digits, \"-\", \".\", \"_\"",
                           st);
-        if (host.len > 253)
+        }
+        if (host.len > 253) {
             return refuse(text, "has a host of more than 253 characters", st);
+        }
     }
 
     if (after != end) {
         uint64_t port;
         if (*after != ':' || !br_parse_uint64(after + 1, (size_t)(end - after - 1), &port) || port < 1 ||
-            port > 65535)
+            port > 65535) {
             return refuse(text, "must have a port from 1 to 65535 after \":\"", st);
+        }
     }
     *loopback = is_loopback(copy_part(host, copy), is_ipv6);
     return true;
@@ -127,23 +140,28 @@ static bool is_hex(char c)
 /* |prefix| begins with a slash and has no trailing one, or is empty. */
 static bool check_prefix(const char *text, struct part prefix, struct br_status *st)
 {
-    if (!consists_of(prefix, PATH_CHARS))
+    if (!consists_of(prefix, PATH_CHARS)) {
         return refuse(text, "has a character in its path that must be written as %XX", st);
+    }
     /* What follows the prefix is a slash or the NUL, neither of which is a digit. */
     for (size_t i = 0; i < prefix.len; i++) {
-        if (prefix.text[i] == '%' && (!is_hex(prefix.text[i + 1]) || !is_hex(prefix.text[i + 2])))
+        if (prefix.text[i] == '%' && (!is_hex(prefix.text[i + 1]) || !is_hex(prefix.text[i + 2]))) {
             return refuse(text, "has a \"%\" in its path without two hexadecimal digits", st);
+        }
     }
     const char *end = prefix.text + prefix.len;
     for (const char *slash = prefix.text; slash < end;) {
         const char *segment = slash + 1;
         size_t len = 0;
-        while (segment + len < end && segment[len] != '/')
+        while (segment + len < end && segment[len] != '/') {
             len++;
-        if (len == 0)
+        }
+        if (len == 0) {
             return refuse(text, "has an empty segment (\"//\") in its path", st);
-        if (segment[0] == '.' && (len == 1 || (len == 2 && segment[1] == '.')))
+        }
+        if (segment[0] == '.' && (len == 1 || (len == 2 && segment[1] == '.'))) {
             return refuse(text, "has \".\" or \"..\" as a segment of its path", st);
+        }
         slash = segment + len;
     }
     return true;
@@ -158,28 +176,33 @@ static void copy_url(const char *scheme, const char *text, size_t len, char out[
 
 bool br_upstream_url_read(const char *text, struct br_upstream_url *out, struct br_status *st)
 {
-    if (!check_characters(text, st))
+    if (!check_characters(text, st)) {
         return false;
+    }
 
     static const char *const schemes[] = {"http://", "https://"};
     const char *scheme = NULL;
     for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
-        if (strncasecmp(text, schemes[i], strlen(schemes[i])) == 0)
+        if (strncasecmp(text, schemes[i], strlen(schemes[i])) == 0) {
             scheme = schemes[i];
+        }
     }
-    if (scheme == NULL)
+    if (scheme == NULL) {
         return refuse(text, "does not begin with http:// or https://", st);
+    }
 
     struct part authority = {.text = text + strlen(scheme)};
     authority.len = strcspn(authority.text, "/");
     struct part prefix = {.text = authority.text + authority.len};
     prefix.len = strlen(prefix.text);
-    if (prefix.len > 0 && prefix.text[prefix.len - 1] == '/')
+    if (prefix.len > 0 && prefix.text[prefix.len - 1] == '/') {
         prefix.len--;
+    }
 
     bool loopback;
-    if (!check_authority(text, authority, &loopback, st) || !check_prefix(text, prefix, st))
+    if (!check_authority(text, authority, &loopback, st) || !check_prefix(text, prefix, st)) {
         return false;
+    }
     out->is_exposed = scheme == schemes[0] && !loopback;
     size_t origin_len = strlen(scheme) + authority.len;
     copy_url(scheme, text, origin_len, out->origin);

@@ -15,8 +15,9 @@ int br_cmd_version(int argc, char **argv)
         return BR_EXIT_OK;
     }
     struct br_status st;
-    if (!br_settings_read(&none, argc, argv, NULL, NULL, &st))
+    if (!br_settings_read(&none, argc, argv, NULL, NULL, &st)) {
         return br_cmd_fail(BR_EXIT_USAGE, &st);
+    }
     (void)printf("modelarts-bridge %s\n", br_version());
     return BR_EXIT_OK;
 }

@@ -13,12 +13,12 @@
 
 bool br_contract_invalid(struct br_status *st, const char *where, const char *format, ...)
 {
-    char what[BR_STATUS_MSG_CAP];
     va_list args;
     va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
+    (void)br_status_vset(st, BR_INTERNAL, "CONTRACT_INVALID", format, args);
     va_end(args);
-    return br_status_set(st, BR_INTERNAL, "CONTRACT_INVALID", "%s: %s", where, what);
+    br_status_prefix(st, where);
+    return false;
 }
 
 /* The single google.api.http option of a method; |rule| stays NULL when there is none. */
@@ -86,8 +86,9 @@ static bool is_mask(const struct br_field_plan *field)
 }
 
 /*
- * Decides where each field of the request goes: path, query or body. |body| is NULL or empty, "*", or a
- * field's name. Source: google/api/http.proto.
+ * Decides where each field of the request goes: path, query or body.
+ * |body|  NULL or empty, "*", or a field's name.
+ * Source: google/api/http.proto.
  */
 static bool assign_roles(struct br_contract *contract, const char *body, struct br_method *method,
                          struct br_status *st)

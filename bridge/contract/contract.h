@@ -1,12 +1,11 @@
 /*
- * The compiled contract: everything the bridge knows about the API, read once from the schema and immutable
- * after.
+ * The compiled contract: everything the bridge knows about the API, read once from the schema and immutable after.
  *
  * method -> verb, path template, the role of each request field; message plan -> for each field its REST key,
  * kind, enum literals and rules. C code holds no list of fields, paths or JSON keys: it walks these plans.
  *
- * Threads: br_contract_create() and _destroy() at start and end; everything between is constant and read by
- *          any thread.
+ * Threads: br_contract_create() and br_contract_destroy() at start and end; between them all is constant, and
+ *          read by any.
  * Owns:    all plans, methods and strings below, until br_contract_destroy().
  * Source:  DESIGN.md section 2; google/api/http.proto for verb, path and body.
  */

@@ -18,8 +18,7 @@ static bool is_oneof(const struct br_field_plan *field)
     return (field->descriptor->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0;
 }
 
-/* Strings and messages are pointers, and say by NULL that they are unset; other kinds have a flag beside
- * them. */
+/* Strings and messages are pointers, and say by NULL that they are unset; other kinds have a flag beside them. */
 static bool is_pointer(const struct br_field_plan *field)
 {
     return field->kind == BR_KIND_STRING || field->kind == BR_KIND_MESSAGE;

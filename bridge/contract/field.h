@@ -28,8 +28,7 @@ bool br_field_has(const ProtobufCMessage *message, const struct br_field_plan *f
 /* How many elements a repeated or map field has; 1 or 0 for a singular one. */
 size_t br_field_count(const ProtobufCMessage *message, const struct br_field_plan *field);
 
-/* The element |index| < br_field_count(); 0 for a singular field that is set. What it points at is borrowed.
- */
+/* The element |index| < br_field_count(); 0 for a singular field that is set. What it points at is borrowed. */
 union br_value br_field_get(const ProtobufCMessage *message, const struct br_field_plan *field, size_t index);
 
 /* Sets a singular field; a member of a oneof replaces the other. |value|'s text or message is kept. */

@@ -24,14 +24,14 @@ struct br_option {
 };
 
 /*
- * The next occurrence of the length-delimited option |number| in |options| (NULL: none), from |*cursor| on,
- * which starts at 0. An option that is set in several statements occurs several times; together they are its
- * value. Returns false when there is no further one.
+ * The next occurrence of the length-delimited option |number| in |options| (NULL: none), from |*cursor| on, which
+ * starts at 0. An option that is set in several statements occurs several times; together they are its value.
+ * |out|   written on success only; points into |options|.
+ * Returns false when there is no further one.
  */
 bool br_option_next(const ProtobufCMessage *options, uint32_t number, size_t *cursor, struct br_option *out);
 
-/* The string option |number|, in |arena|; NULL when it is not set, or, with arena->exhausted set, without
- * memory. */
+/* The string option |number|, in |arena|; NULL when it is not set, or, with arena->exhausted set, without memory. */
 const char *br_option_text(const ProtobufCMessage *options, uint32_t number, struct br_arena *arena);
 
 #endif

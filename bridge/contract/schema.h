@@ -1,6 +1,5 @@
 /*
- * What the build generates from proto/: the descriptor set as protoc wrote it, and the C descriptors of its
- * services.
+ * What the build generates from proto/: the descriptor set as protoc wrote it, and the C descriptors of its services.
  *
  * Threads: any; constant data.
  * Source:  gen/README.md (how it is made).

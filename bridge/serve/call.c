@@ -247,7 +247,7 @@ static void send_request(struct br_call *call, const struct br_headers *headers)
 static void reply_transport(struct br_call *call, enum br_transport_failure failure)
 {
     struct br_error error;
-    br_error_from_transport(failure, NULL, NULL, call->method, &call->arena, &error);
+    br_error_from_transport(failure, NULL, NULL, call->method, &error);
     reply_error(call, &error);
 }
 
@@ -404,10 +404,13 @@ static void read_failure(struct br_call *call, struct br_error *error)
     if (exchange->answered) {
         br_error_from_answer(&exchange->answer, call->method, call->config->errors,
                              call->config->clock->unix_s(call->config->clock), &call->arena, error);
+        if (error->is_unmapped && call->config->drift != NULL) {
+            call->config->drift->seen(call->config->drift, BR_DRIFT_CODE, "error_code", error->st.reason);
+        }
     } else {
         br_error_from_transport(exchange->failure, exchange->failure_name,
                                 exchange->failure_text[0] != '\0' ? exchange->failure_text : NULL,
-                                call->method, &call->arena, error);
+                                call->method, error);
         error->request_id = call->request_id[0] != '\0' ? call->request_id : NULL;
     }
 }

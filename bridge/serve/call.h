@@ -112,22 +112,19 @@ void br_call_destroy(struct br_call *call);
 /* Starts the call. The reply may come from inside: a refused call is answered at once. */
 void br_call_start(struct br_call *call, const struct br_call_request *request);
 
-/*
- * Answers the call with |st| without sending anything: for what the host refuses itself. |method| may be
- * NULL.
- */
+/* Answers the call with |st|, borrowed, without sending anything: for what the host refuses itself. */
 void br_call_refuse(struct br_call *call, const struct br_status *st);
 
 /* What the call waited for has come: the host calls this once for each |post|. */
 void br_call_resume(struct br_call *call);
 
-/* The caller left, or its deadline passed: the exchange is aborted; the reply comes all the same. Harmless
- * later. */
+/* The caller left, or its deadline passed: the exchange is aborted; the reply comes all the same. Harmless later. */
 void br_call_cancel(struct br_call *call);
 
 /* The reply is on its way and needs the call no more: DONE. */
 void br_call_replied(struct br_call *call);
 
+/* Where the call is. */
 enum br_call_state br_call_state(const struct br_call *call);
 
 /* The milliseconds since br_call_create(). */

@@ -37,6 +37,12 @@ static bool remember(struct br_drift_log *log, const struct label *label)
     return true;
 }
 
+static const char *const events[] = {
+    [BR_DRIFT_KEY] = "upstream_unknown_key",
+    [BR_DRIFT_LITERAL] = "upstream_unknown_literal",
+    [BR_DRIFT_CODE] = "upstream_unmapped_code",
+};
+
 static void seen(struct br_drift_observer *self, enum br_drift drift, const char *where, const char *what)
 {
     struct br_drift_log *log = (struct br_drift_log *)self;
@@ -46,8 +52,7 @@ static void seen(struct br_drift_observer *self, enum br_drift drift, const char
     bool is_new = remember(log, &label);
     pthread_mutex_unlock(&log->lock);
     if (is_new) {
-        BR_LOG(BR_LOG_WARN, drift == BR_DRIFT_KEY ? "upstream_unknown_key" : "upstream_unknown_literal",
-               br_log_text("where", where), br_log_text("what", label.what));
+        BR_LOG(BR_LOG_WARN, events[drift], br_log_text("where", where), br_log_text("what", label.what));
     }
 }
 

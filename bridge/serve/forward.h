@@ -31,8 +31,10 @@ const char *br_forward_name_problem(const char *name);
 
 /*
  * Copies the entries that may go upstream, the caller's token among them; of a key that comes twice, the first counts.
- * |metadata| borrowed.
- * |out|      in |arena|.
+ * |forward|  what the operator adds to the list; kept: names in |out| point into it.
+ * |metadata| borrowed; |count| entries.
+ * |arena|    receives the entries and their values.
+ * |out|      in |arena|; written on success only.
  * Errors:    INVALID_ARGUMENT/METADATA_INVALID a value that is not printable ASCII: it could be a header of its own
  *            RESOURCE_EXHAUSTED/OUT_OF_MEMORY
  */

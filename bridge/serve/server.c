@@ -13,7 +13,7 @@
 /* Requests for calls that wait in core on each shard, so that a burst finds a queue ready. */
 #define WAITING_REQUESTS 16
 
-/* Bytes of a call's metadata: the gateway takes headers of 32 KiB, and a token may fill one. wire_facts.md section 3. */
+/* Bytes of a call's metadata: the gateway takes headers of 32 KiB, a token may fill one. wire_facts.md section 3. */
 #define MAX_METADATA_BYTES (64 << 10)
 
 /* Core's errors show from here on; before, those of a start that fails are told in our own words. */
@@ -231,7 +231,8 @@ static struct timespec after_ms(int64_t timeout_ms)
 
 /*
  * Core reports its stop while calls are still held, and shutting a queue down with a call on it aborts the process: the
- * drain is over only when both have come. Source: bridge_conventions.md section 7.
+ * drain is over only when both have come.
+ * Source: bridge_conventions.md section 7.
  */
 bool br_server_wait_drained(struct br_server *server, int64_t timeout_ms)
 {

@@ -27,24 +27,23 @@ struct br_server;
 
 /*
  * Binds every address, starts the shards and takes calls.
- * |contract| kept until br_server_destroy(). |config| copied; what it points at is kept.
- * |out|      returned.
- * Errors:    INVALID_ARGUMENT/BAD_SETTING as br_listeners_create(); nothing is left running
+ * |contract| kept until br_server_destroy().
+ * |config|   copied; what it points at is kept as long.
+ * |out|      returned; release with br_server_destroy(). Nothing is left running after a failure.
+ * Errors:    INVALID_ARGUMENT/BAD_SETTING as br_listeners_create()
  *            INTERNAL/CONTRACT_INVALID    a method that is neither REST nor answered in the process
  *            RESOURCE_EXHAUSTED/OUT_OF_MEMORY, INTERNAL/CURL_INIT
  */
 bool br_server_create(const struct br_contract *contract, const struct br_server_config *config,
                       struct br_server **out, struct br_status *st) BR_MUST_CHECK;
 
-/* The address that listener |index| got, as gRPC clients take it ("127.0.0.1:50051"); NULL past the last. */
+/* The address that listener |index| got, as gRPC clients take it ("127.0.0.1:50051"); NULL past the last. Borrowed. */
 const char *br_server_address(const struct br_server *server, size_t index);
 
 /* Stops taking calls and tells clients; calls in flight go on. Once. */
 void br_server_drain(struct br_server *server);
 
-/*
- * Waits until the drain is over: no call is left. Returns false when |timeout_ms| passed before.
- */
+/* Waits until the drain is over: no call is left. Returns false when |timeout_ms| passed before. */
 bool br_server_wait_drained(struct br_server *server, int64_t timeout_ms) BR_MUST_CHECK;
 
 /* Whether no call is left and none can come: after a drain began, only core keeps the server from its end. */
@@ -53,8 +52,7 @@ bool br_server_is_idle(const struct br_server *server);
 /* Cancels the calls that are left; the drain ends soon after. */
 void br_server_cancel_all(struct br_server *server);
 
-/* Drains if that was not done, cancels what is left, ends the threads and releases everything. Accepts NULL.
- */
+/* Drains if that was not done, cancels what is left, ends the threads and releases everything. Accepts NULL. */
 void br_server_destroy(struct br_server *server);
 
 #endif

@@ -27,8 +27,9 @@ void br_error_init(struct br_error *error)
 
 void br_error_add_metadata(struct br_error *error, const char *key, const char *value)
 {
-    if (value == NULL || error->metadata_count == BR_ERROR_METADATA_MAX)
+    if (value == NULL || error->metadata_count == BR_ERROR_METADATA_MAX) {
         return;
+    }
     error->metadata[error->metadata_count++] = (struct br_header){.name = key, .value = value};
 }
 
@@ -45,20 +46,21 @@ struct selection {
 /* Gives up the next thing of the fixed order; false when nothing is left. */
 static bool drop_next(struct selection *selection)
 {
-    if (selection->violation_count > 0)
+    if (selection->violation_count > 0) {
         selection->violation_count--;
-    else if (selection->detail != BR_DETAIL_NONE)
+    } else if (selection->detail != BR_DETAIL_NONE) {
         selection->detail = BR_DETAIL_NONE;
-    else if (selection->request_info)
+    } else if (selection->request_info) {
         selection->request_info = false;
-    else if (selection->retry_info)
+    } else if (selection->retry_info) {
         selection->retry_info = false;
-    else if (selection->metadata_count > 0)
+    } else if (selection->metadata_count > 0) {
         selection->metadata_count--;
-    else if (selection->error_info)
+    } else if (selection->error_info) {
         selection->error_info = false;
-    else
+    } else {
         return false;
+    }
     return true;
 }
 
@@ -93,8 +95,9 @@ struct tree {
  */
 static char *utf8_text(struct br_arena *arena, const char *text)
 {
-    if (text == NULL)
+    if (text == NULL) {
         return (char *)"";
+    }
     size_t len = strlen(text);
     size_t valid = br_utf8_valid_prefix(text, len);
     const char *copy = valid == len ? text : br_arena_strndup(arena, text, valid);
@@ -164,13 +167,15 @@ static void fill_tree(const struct br_error *error, struct br_arena *arena, stru
 {
     google__rpc__bad_request__init(&tree->bad_request);
     tree->bad_request.field_violations = tree->violation_list;
-    if (error->violations != NULL)
+    if (error->violations != NULL) {
         fill_violations(error->violations, arena, tree);
+    }
     fill_row_detail(error, arena, tree);
 
     google__rpc__request_info__init(&tree->request_info);
-    if (error->request_id != NULL)
+    if (error->request_id != NULL) {
         tree->request_info.request_id = utf8_text(arena, error->request_id);
+    }
 
     fill_retry_info(error->retry_after_ms, tree);
     fill_error_info(error, arena, tree);
@@ -218,23 +223,28 @@ static void apply_selection(const struct selection *selection, struct tree *tree
     tree->bad_request.n_field_violations = selection->violation_count;
     tree->error_info.n_metadata = selection->metadata_count;
     tree->status.n_details = 0;
-    if (selection->error_info)
+    if (selection->error_info) {
         add_detail(tree, "type.googleapis.com/google.rpc.ErrorInfo", &tree->error_info.base);
-    if (selection->violation_count > 0)
+    }
+    if (selection->violation_count > 0) {
         add_detail(tree, "type.googleapis.com/google.rpc.BadRequest", &tree->bad_request.base);
+    }
     add_row_detail(tree, selection->detail);
-    if (selection->request_info)
+    if (selection->request_info) {
         add_detail(tree, "type.googleapis.com/google.rpc.RequestInfo", &tree->request_info.base);
-    if (selection->retry_info)
+    }
+    if (selection->retry_info) {
         add_detail(tree, "type.googleapis.com/google.rpc.RetryInfo", &tree->retry_info.base);
+    }
 }
 
 /* Source: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, "Percent-Encoded". */
 static size_t percent_encoded_bytes(const char *text)
 {
     size_t size = 0;
-    for (; *text != '\0'; text++)
+    for (; *text != '\0'; text++) {
         size += *text < ' ' || *text > '~' || *text == '%' ? 3 : 1;
+    }
     return size;
 }
 
@@ -251,8 +261,9 @@ static bool pack_details(struct tree *tree, struct br_arena *arena)
     for (size_t i = 0; i < tree->status.n_details; i++) {
         ProtobufCBinaryData *value = &tree->any[i].value;
         value->data = br_arena_alloc(arena, value->len);
-        if (value->data == NULL)
+        if (value->data == NULL) {
             return false;
+        }
         (void)protobuf_c_message_pack(tree->details[i], value->data);
     }
     return true;
@@ -281,8 +292,9 @@ bool br_error_encode(const struct br_error *error, struct br_arena *arena, uint8
 
     size_t packed_len = google__rpc__status__get_packed_size(&tree.status);
     uint8_t *packed = br_arena_alloc(arena, packed_len);
-    if (packed == NULL || !pack_details(&tree, arena))
+    if (packed == NULL || !pack_details(&tree, arena)) {
         return false;
+    }
     (void)google__rpc__status__pack(&tree.status, packed);
     *out = packed;
     *len = packed_len;

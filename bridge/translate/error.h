@@ -1,6 +1,5 @@
 /*
- * A failed call as its caller sees it: code, reason, message, and what the details of google.rpc.Status
- * carry.
+ * A failed call as its caller sees it: code, reason, message, and what the details of google.rpc.Status carry.
  *
  * Threads: those of the call's owner.
  * Owns:    nothing. Texts live in the call's arena, in the operator's error table, or as long as the process: an
@@ -36,6 +35,8 @@ struct br_error {
      * the type of the precondition; which service or model it was stands in the message alone.
      */
     enum br_error_detail detail;
+    bool
+        is_unmapped; /* the vendor's code has no row: the reason is made from it, the code from the HTTP status */
     const char *resource_type; /* of BR_DETAIL_RESOURCE */
 };
 
@@ -50,14 +51,16 @@ void br_error_add_metadata(struct br_error *error, const char *key, const char *
 
 /*
  * |error| as a serialized google.rpc.Status for the grpc-status-details-bin trailer.
- * Cuts to the budget, counting grpc-message percent-encoded and the details in base64; |cut| tells that
- * something went. What goes, in this order, until the rest fits:
+ * Cuts to the budget, counting grpc-message percent-encoded and the details in base64. What goes, in this order,
+ * until the rest fits:
  *   1. BadRequest: its violations from the last, and itself with the first
  *   2. QuotaFailure, PreconditionFailure or ResourceInfo: they say little that code and message do not
  *   3. RequestInfo: the trailer x-request-id has it too
  *   4. RetryInfo
  *   5. ErrorInfo: its metadata from the last, then itself
- * |out|  in |arena|.
+ * |error| borrowed.
+ * |out|   in |arena|, |len| bytes; written on success only.
+ * |cut|   written on success only: something went.
  * Returns false when the arena is exhausted: the call is then answered without details.
  */
 bool br_error_encode(const struct br_error *error, struct br_arena *arena, uint8_t **out, size_t *len,

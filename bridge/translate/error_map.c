@@ -60,8 +60,9 @@ static enum br_code code_of_http(int http)
     case 504:
         return BR_UNAVAILABLE;
     default:
-        if (http >= 400 && http <= 499)
+        if (http >= 400 && http <= 499) {
             return BR_FAILED_PRECONDITION;
+        }
         return http >= 500 && http <= 599 ? BR_INTERNAL : BR_UNKNOWN;
     }
 }
@@ -100,10 +101,11 @@ static void classify(const struct br_http_answer *answer, const struct br_vendor
 
     if (!is_redirect(answer) && body->code[0] != '\0') {
         row = br_error_table_find(table, answer->status, body->code);
-        if (row != NULL)
+        if (row != NULL) {
             vendor_reason = row->reason;
-        else if (br_vendor_code_reason(body->code, derived))
+        } else if (br_vendor_code_reason(body->code, derived)) {
             vendor_reason = br_arena_strndup(arena, derived, strlen(derived));
+        }
     }
 
     enum br_code code = row != NULL ? row->code : code_of_http(answer->status);
@@ -115,6 +117,7 @@ static void classify(const struct br_http_answer *answer, const struct br_vendor
     if (vendor_reason != NULL) {
         error->st.reason = vendor_reason;
         error->domain = BR_DOMAIN_MODELARTS;
+        error->is_unmapped = row == NULL;
     } else {
         error->st.reason = is_redirect(answer) ? "UPSTREAM_REDIRECT" : "UPSTREAM_HTTP_ERROR";
     }
@@ -126,8 +129,9 @@ static void read_media_type(const struct br_http_answer *answer, char out[MEDIA_
     const char *text = br_headers_find(&answer->headers, "content-type");
     size_t len = 0;
     if (text != NULL) {
-        while (len < MEDIA_TYPE_CAP - 1 && text[len] > ' ' && text[len] <= '~' && text[len] != ';')
+        while (len < MEDIA_TYPE_CAP - 1 && text[len] > ' ' && text[len] <= '~' && text[len] != ';') {
             len++;
+        }
         memcpy(out, text, len);
     }
     out[len] = '\0';
@@ -155,13 +159,10 @@ static void blank_controls(char *text)
 static void set_message(struct br_error *error, const char *format, ...) BR_PRINTF(2, 3);
 static void set_message(struct br_error *error, const char *format, ...)
 {
-    char text[BR_STATUS_MSG_CAP];
     va_list args;
     va_start(args, format);
-    if (vsnprintf(text, sizeof text, format, args) < 0)
-        text[0] = '\0';
+    (void)br_status_vset(&error->st, error->st.code, error->st.reason, format, args);
     va_end(args);
-    (void)br_status_set(&error->st, error->st.code, error->st.reason, "%s", text);
     blank_controls(error->st.msg);
 }
 
@@ -169,8 +170,9 @@ static void set_message(struct br_error *error, const char *format, ...)
 static size_t trimmed_len(const struct br_http_answer *answer)
 {
     size_t len = answer->body_len;
-    while (len > 0 && strchr(" \t\r\n", answer->body[len - 1]) != NULL)
+    while (len > 0 && strchr(" \t\r\n", answer->body[len - 1]) != NULL) {
         len--;
+    }
     return len;
 }
 
@@ -179,45 +181,51 @@ static void describe_answer(const struct br_http_answer *answer, const struct br
                             const char *media_type, struct br_error *error)
 {
     int http = answer->status;
-    if (is_redirect(answer))
+    if (is_redirect(answer)) {
         set_message(error, "ModelArts answered HTTP %d, a redirect, which is never followed", http);
-    else if (body->code[0] != '\0')
+    } else if (body->code[0] != '\0') {
         set_message(error, "ModelArts answered HTTP %d with the error code %s and no message", http,
                     body->code);
-    else if (body->is_json)
+    } else if (body->is_json) {
         set_message(error, "ModelArts answered HTTP %d with JSON that holds no message", http);
-    else if (trimmed_len(answer) == 0)
+    } else if (trimmed_len(answer) == 0) {
         set_message(error, "ModelArts answered HTTP %d without a body", http);
-    else if (answer->body_cut)
+    } else if (answer->body_cut) {
         set_message(error, "ModelArts answered HTTP %d with a body that is too long to be read", http);
-    else if (strcmp(media_type, "text/plain") == 0 && answer->body_len <= QUOTED_BODY_MAX_BYTES)
+    } else if (strcmp(media_type, "text/plain") == 0 && answer->body_len <= QUOTED_BODY_MAX_BYTES) {
         set_message(error, "ModelArts answered HTTP %d: %.*s", http, (int)trimmed_len(answer), answer->body);
-    else if (is_other_than_json(media_type))
+    } else if (is_other_than_json(media_type)) {
         set_message(error, "ModelArts answered HTTP %d with %s, not with JSON", http, media_type);
-    else
+    } else {
         set_message(error, "ModelArts answered HTTP %d with a body that is not JSON", http);
+    }
 }
 
 static void add_answer_metadata(const struct br_http_answer *answer, const struct br_vendor_body *body,
                                 const char *media_type, struct br_arena *arena, struct br_error *error)
 {
     br_error_add_metadata(error, "http_status", br_arena_printf(arena, "%d", answer->status));
-    if (body->code[0] != '\0')
+    if (body->code[0] != '\0') {
         br_error_add_metadata(error, "error_code", br_arena_strndup(arena, body->code, strlen(body->code)));
-    if (!body->is_json && answer->body_len > 0 && media_type[0] != '\0')
+    }
+    if (!body->is_json && answer->body_len > 0 && media_type[0] != '\0') {
         br_error_add_metadata(error, "content_type", br_arena_strndup(arena, media_type, strlen(media_type)));
-    if (answer->body_cut)
+    }
+    if (answer->body_cut) {
         br_error_add_metadata(error, "body_cut", "true");
+    }
 }
 
 static void set_request_id(const struct br_http_answer *answer, struct br_vendor_body *body,
                            struct br_arena *arena, struct br_error *error)
 {
     const char *header = br_headers_find(&answer->headers, "x-request-id");
-    if (body->request_id[0] == '\0' && header != NULL)
+    if (body->request_id[0] == '\0' && header != NULL) {
         br_request_id_copy(header, body->request_id);
-    if (body->request_id[0] != '\0')
+    }
+    if (body->request_id[0] != '\0') {
         error->request_id = br_arena_strndup(arena, body->request_id, strlen(body->request_id));
+    }
 }
 
 void br_error_from_answer(const struct br_http_answer *answer, const struct br_method *method,
@@ -232,18 +240,20 @@ void br_error_from_answer(const struct br_http_answer *answer, const struct br_m
 
     br_error_init(error);
     classify(answer, &body, method, table, arena, error);
-    if (body.message[0] != '\0' && !is_redirect(answer))
+    if (body.message[0] != '\0' && !is_redirect(answer)) {
         set_message(error, "%s", body.message);
-    else
+    } else {
         describe_answer(answer, &body, media_type, error);
+    }
 
     add_answer_metadata(answer, &body, media_type, arena, error);
     set_request_id(answer, &body, arena, error);
 
     /* RetryInfo invites a repeat as UNAVAILABLE does. */
     const char *retry_after = br_headers_find(&answer->headers, "retry-after");
-    if (retry_after != NULL && error->st.code != BR_UNKNOWN)
+    if (retry_after != NULL && error->st.code != BR_UNKNOWN) {
         error->retry_after_ms = br_retry_after_ms(retry_after, now_s);
+    }
 }
 
 /* What a transport failure means. Source: bridge_conventions.md section 2. */
@@ -281,9 +291,8 @@ static const struct failure failures[] = {
 };
 
 void br_error_from_transport(enum br_transport_failure failure, const char *what, const char *text,
-                             const struct br_method *method, struct br_arena *arena, struct br_error *error)
+                             const struct br_method *method, struct br_error *error)
 {
-    (void)arena; /* the message has its own room */
     const struct failure *row = &failures[failure];
     bool sent = row->executed != NULL;
 
@@ -301,8 +310,9 @@ void br_error_from_status(const struct br_status *st, const struct br_violations
 {
     br_error_init(error);
     error->st = *st;
-    if (violations != NULL && violations->count > 0)
+    if (violations != NULL && violations->count > 0) {
         error->violations = violations;
+    }
 }
 
 void br_error_from_unreadable(const struct br_http_answer *answer, const struct br_status *st,
@@ -313,8 +323,9 @@ void br_error_from_unreadable(const struct br_http_answer *answer, const struct 
     read_media_type(answer, media_type);
     br_error_from_status(st, NULL, error);
     if (strcmp(st->reason, "UPSTREAM_MALFORMED_RESPONSE") != 0 || !is_other_than_json(media_type) ||
-        br_json_scan(answer->body, answer->body_len, &fault))
+        br_json_scan(answer->body, answer->body_len, &fault)) {
         return;
+    }
     set_message(error, "the request was executed, but ModelArts answered HTTP %d with %s, not with JSON",
                 answer->status, media_type);
     br_error_add_metadata(error, "content_type", br_arena_strndup(arena, media_type, strlen(media_type)));
@@ -349,11 +360,12 @@ int64_t br_retry_after_ms(const char *text, int64_t now_s)
     int64_t date_s;
     uint64_t seconds;
 
-    if (len > 0 && strspn(text, "0123456789") == len)
+    if (len > 0 && strspn(text, "0123456789") == len) {
         wait_s = br_parse_uint64(text, len, &seconds) && seconds < (uint64_t)max_s ? (int64_t)seconds : max_s;
-    else if (parse_http_date(text, &date_s))
+    } else if (parse_http_date(text, &date_s)) {
         wait_s = date_s > now_s ? date_s - now_s : 0;
-    else
+    } else {
         return -1;
+    }
     return (wait_s < max_s ? wait_s : max_s) * 1000;
 }

@@ -1,6 +1,5 @@
 /*
- * What upstream answered, or how it failed, -> the error that the caller gets. The only code that turns HTTP
- * into gRPC.
+ * What upstream answered, or how it failed, -> the error that the caller gets. The only code that turns HTTP into gRPC.
  *
  * Order: the vendor's (HTTP status, error code) in the table, an operator's rows first -> the HTTP status -> the
  * shape of the body. A body that was cut is not read: the HTTP status decides.
@@ -41,9 +40,12 @@ enum br_transport_failure {
 
 /*
  * Fills |error| from an answer that is not 2xx.
+ * |answer| borrowed.
+ * |method| borrowed.
  * |table|  kept by |error|, whose reason may point into it; NULL: the compiled rows alone.
  * |now_s|  seconds since 1970, for a Retry-After that is a date.
  * |arena|  receives the texts; when it is exhausted the code is still right and the details are fewer.
+ * |error|  written; must not outlive |table| and |arena|.
  */
 void br_error_from_answer(const struct br_http_answer *answer, const struct br_method *method,
                           const struct br_error_table *table, int64_t now_s, struct br_arena *arena,
@@ -51,13 +53,19 @@ void br_error_from_answer(const struct br_http_answer *answer, const struct br_m
 
 /*
  * Fills |error| from a transfer that gave no answer.
- * |what| the transport library's name of the failure ("COULDNT_CONNECT"); process lifetime.
- * |text| one sentence about it, copied unless the failure says all; NULL: none. Must hold no secret.
+ * |what|   the transport library's name of the failure ("COULDNT_CONNECT"); process lifetime; NULL: none.
+ * |text|   one sentence about it, copied unless the failure says all; NULL: none. Must hold no secret.
+ * |method| borrowed.
+ * |error|  written.
  */
 void br_error_from_transport(enum br_transport_failure failure, const char *what, const char *text,
-                             const struct br_method *method, struct br_arena *arena, struct br_error *error);
+                             const struct br_method *method, struct br_error *error);
 
-/* Fills |error| from a status that the bridge set itself. |violations| kept; NULL: none. */
+/*
+ * Fills |error| from a status that the bridge set itself.
+ * |st|         copied.
+ * |violations| kept; NULL: none.
+ */
 void br_error_from_status(const struct br_status *st, const struct br_violations *violations,
                           struct br_error *error);
 
@@ -70,8 +78,7 @@ void br_error_from_status(const struct br_status *st, const struct br_violations
 void br_error_from_unreadable(const struct br_http_answer *answer, const struct br_status *st,
                               struct br_arena *arena, struct br_error *error);
 
-/* The Retry-After value |text| (seconds, or an HTTP date) as milliseconds from |now_s|, 0..3600000; -1:
- * neither. */
+/* The Retry-After value |text| (seconds, or an HTTP date) as milliseconds from |now_s|, 0..3600000; -1: neither. */
 int64_t br_retry_after_ms(const char *text, int64_t now_s);
 
 #endif

@@ -27,8 +27,9 @@ static bool holds_only(const char *text, const char *set)
 static bool read_http(const char *text, struct br_error_row *row, struct br_status *st)
 {
     int64_t http;
-    if (!br_parse_int64(text, strlen(text), &http) || http < 400 || http > 599)
+    if (!br_parse_int64(text, strlen(text), &http) || http < 400 || http > 599) {
         return FAIL(st, "http is '%s', not a number from 400 to 599", text);
+    }
     row->http = (int)http;
     return true;
 }
@@ -37,26 +38,31 @@ static bool read_http(const char *text, struct br_error_row *row, struct br_stat
 static bool read_code(const char *text, struct br_error_row *row, struct br_status *st)
 {
     size_t len = strlen(text);
-    if (len == 0 || len >= BR_VENDOR_CODE_CAP || !holds_only(text, UPPER LOWER DIGITS "._-"))
+    if (len == 0 || len >= BR_VENDOR_CODE_CAP || !holds_only(text, UPPER LOWER DIGITS "._-")) {
         return FAIL(st, "code is '%s', not 1 to %d letters, digits, '.', '_', '-'", text,
                     BR_VENDOR_CODE_CAP - 1);
+    }
     char key[BR_VENDOR_CODE_CAP];
     br_vendor_code_key(text, key);
-    if (strcmp(text, key) != 0)
+    if (strcmp(text, key) != 0) {
         return FAIL(st, "code is %s, but it is looked up as %s", text, key);
+    }
     row->vendor_code = text;
     return true;
 }
 
 static bool read_grpc(const char *text, struct br_error_row *row, struct br_status *st)
 {
-    if (!br_code_parse(text, &row->code))
+    if (!br_code_parse(text, &row->code)) {
         return FAIL(st, "grpc is '%s', not the name of a gRPC code", text);
-    if (row->code == BR_OK)
+    }
+    if (row->code == BR_OK) {
         return FAIL(st, "grpc is OK, but a failed answer is never OK");
-    if (row->code == BR_DEADLINE_EXCEEDED)
+    }
+    if (row->code == BR_DEADLINE_EXCEEDED) {
         return FAIL(st, "grpc is DEADLINE_EXCEEDED, which says that the caller's own deadline passed; "
                         "a timeout further on is UNAVAILABLE");
+    }
     return true;
 }
 
@@ -64,17 +70,19 @@ static bool read_reason(const char *text, struct br_error_row *row, struct br_st
 {
     size_t len = strlen(text);
     if (len < 3 || len >= BR_REASON_CAP || !holds_only(text, UPPER DIGITS "_") ||
-        strchr(UPPER, text[0]) == NULL || text[len - 1] == '_')
+        strchr(UPPER, text[0]) == NULL || text[len - 1] == '_') {
         return FAIL(st, "reason is '%s', not [A-Z][A-Z0-9_]+[A-Z0-9] of at most %d characters", text,
                     BR_REASON_CAP - 1);
+    }
     row->reason = text;
     return true;
 }
 
 static bool read_source(const char *text, struct br_status *st)
 {
-    if (holds_only(text, " "))
+    if (holds_only(text, " ")) {
         return FAIL(st, "source is empty: say where the meaning comes from");
+    }
     return true;
 }
 
@@ -122,8 +130,9 @@ static bool split_columns(char *line, size_t count, const char *columns[BR_ERROR
     for (size_t i = 0; i < count; i++) {
         columns[i] = line;
         char *tab = strchr(line, '\t');
-        if ((tab == NULL) != (i == count - 1))
+        if ((tab == NULL) != (i == count - 1)) {
             return false;
+        }
         if (tab != NULL) {
             *tab = '\0';
             line = tab + 1;
@@ -135,13 +144,15 @@ static bool split_columns(char *line, size_t count, const char *columns[BR_ERROR
 static bool read_row(char *line, size_t column_count, struct br_error_row *out, struct br_status *st)
 {
     const char *columns[BR_ERROR_COLUMN_COUNT] = {[BR_ERROR_COLUMN_COUNT - 1] = "-"};
-    if (!split_columns(line, column_count, columns))
+    if (!split_columns(line, column_count, columns)) {
         return FAIL(st, "not %zu columns with one tab between them", column_count);
+    }
     struct br_error_row row;
     if (!read_http(columns[0], &row, st) || !read_code(columns[1], &row, st) ||
         !read_grpc(columns[2], &row, st) || !read_reason(columns[3], &row, st) ||
-        !read_source(columns[4], st) || !read_detail(columns[5], &row, st))
+        !read_source(columns[4], st) || !read_detail(columns[5], &row, st)) {
         return false;
+    }
     *out = row;
     return true;
 }
@@ -154,15 +165,19 @@ static bool read_header(struct br_error_reader *reader, char *line, struct br_st
     reader->column_count = BR_ERROR_COLUMN_COUNT;
 
     size_t tab_count = 0;
-    for (const char *c = line; *c != '\0'; c++)
+    for (const char *c = line; *c != '\0'; c++) {
         tab_count += *c == '\t';
-    if (tab_count == BR_ERROR_COLUMN_COUNT - 2)
+    }
+    if (tab_count == BR_ERROR_COLUMN_COUNT - 2) {
         count = BR_ERROR_COLUMN_COUNT - 1;
+    }
     bool good = split_columns(line, count, columns);
-    for (size_t i = 0; good && i < count; i++)
+    for (size_t i = 0; good && i < count; i++) {
         good = strcmp(columns[i], column_names[i]) == 0;
-    if (!good)
+    }
+    if (!good) {
         return FAIL(st, "the header is not http, code, grpc, reason, source, detail, with tabs between them");
+    }
     reader->column_count = count;
     return true;
 }
@@ -171,8 +186,9 @@ static bool has_control(const char *line, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)line[i];
-        if ((c < ' ' && c != '\t') || c == 0x7f)
+        if ((c < ' ' && c != '\t') || c == 0x7f) {
             return true;
+        }
     }
     return false;
 }
@@ -197,12 +213,15 @@ enum br_error_read br_error_reader_next(struct br_error_reader *reader, struct b
             (void)FAIL(st, "a control character, such as the carriage return of a DOS file");
             return BR_ERROR_READ_BAD;
         }
-        if (line[0] == '#')
+        if (line[0] == '#') {
             continue;
-        if (reader->column_count > 0)
+        }
+        if (reader->column_count > 0) {
             return read_row(line, reader->column_count, row, st) ? BR_ERROR_READ_ROW : BR_ERROR_READ_BAD;
-        if (!read_header(reader, line, st))
+        }
+        if (!read_header(reader, line, st)) {
             return BR_ERROR_READ_BAD;
+        }
     }
     return BR_ERROR_READ_END;
 }

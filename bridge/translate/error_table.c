@@ -23,8 +23,9 @@ static bool fail(struct br_status *st, const char *what)
 static size_t max_rows(const char *text, size_t len)
 {
     size_t lines = 1;
-    for (size_t i = 0; i < len && lines < BR_ERROR_MAX_ROWS; i++)
+    for (size_t i = 0; i < len && lines < BR_ERROR_MAX_ROWS; i++) {
         lines += text[i] == '\n';
+    }
     return lines;
 }
 
@@ -37,13 +38,15 @@ static bool insert(struct br_error_row *rows, size_t *count, const struct br_err
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         int order = br_error_row_compare(row, &rows[middle]);
-        if (order == 0)
+        if (order == 0) {
             return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING", "another row for %s under %d",
                                  row->vendor_code, row->http);
-        if (order < 0)
+        }
+        if (order < 0) {
             high = middle;
-        else
+        } else {
             low = middle + 1;
+        }
     }
     memmove(&rows[low + 1], &rows[low], (*count - low) * sizeof *rows);
     rows[low] = *row;
@@ -66,19 +69,22 @@ static bool read_rows(struct br_error_reader *reader, struct br_error_row *rows,
             break;
         }
         /* |cap| is the number of lines, or else the ceiling. */
-        if (*count == cap)
+        if (*count == cap) {
             return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING", "more than %d rows",
                                  BR_ERROR_MAX_ROWS);
-        if (!insert(rows, count, &row, st))
+        }
+        if (!insert(rows, count, &row, st)) {
             return false;
+        }
     }
 }
 
 bool br_error_table_parse(const char *text, size_t len, struct br_error_table *out, struct br_status *st)
 {
-    if (len > BR_ERROR_TABLE_MAX_BYTES)
+    if (len > BR_ERROR_TABLE_MAX_BYTES) {
         return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING", "more than %zu bytes",
                              BR_ERROR_TABLE_MAX_BYTES);
+    }
 
     struct br_error_table table = {.count = 0};
     br_arena_init(&table.arena,
@@ -91,16 +97,18 @@ bool br_error_table_parse(const char *text, size_t len, struct br_error_table *o
         br_error_table_finish(&table);
         return false;
     }
-    if (len > 0)
+    if (len > 0) {
         memcpy(copy, text, len);
+    }
 
     struct br_error_reader reader;
     br_error_reader_init(&reader, copy, len);
     if (!read_rows(&reader, rows, cap, &table.count, st)) {
         char where[32];
         (void)snprintf(where, sizeof where, "line %zu", reader.line);
-        if (reader.line > 0)
+        if (reader.line > 0) {
             br_status_prefix(st, where);
+        }
         br_error_table_finish(&table);
         return false;
     }
@@ -111,8 +119,9 @@ bool br_error_table_parse(const char *text, size_t len, struct br_error_table *o
 
 void br_error_table_finish(struct br_error_table *table)
 {
-    if (table == NULL)
+    if (table == NULL) {
         return;
+    }
     br_arena_finish(&table->arena);
     *table = (struct br_error_table){.count = 0};
 }
@@ -123,7 +132,8 @@ const struct br_error_row *br_error_table_find(const struct br_error_table *tabl
     br_vendor_code_key(code, key);
     const struct br_error_row wanted = {.http = http, .vendor_code = key};
     const struct br_error_row *row = NULL;
-    if (table != NULL && table->count > 0)
+    if (table != NULL && table->count > 0) {
         row = bsearch(&wanted, table->rows, table->count, sizeof wanted, compare);
+    }
     return row != NULL ? row : bsearch(&wanted, br_error_table, br_error_table_count, sizeof wanted, compare);
 }

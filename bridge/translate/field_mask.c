@@ -7,11 +7,13 @@
 
 const struct br_mask *br_mask_child(const struct br_mask *mask, const struct br_field_plan *field)
 {
-    if (mask == NULL)
+    if (mask == NULL) {
         return NULL;
+    }
     for (const struct br_mask *child = mask->children; child != NULL; child = child->next) {
-        if (child->field == field)
+        if (child->field == field) {
             return child;
+        }
     }
     return NULL;
 }
@@ -39,8 +41,7 @@ static bool needs_value(const struct br_field_plan *field)
     return field->label == BR_LABEL_SINGULAR && field->kind != BR_KIND_STRING;
 }
 
-/* Adds why |name| (|len| bytes), a part of |path|, cannot be a field of |plan|; |roles| NULL below the top.
- */
+/* Adds why |name| (|len| bytes), a part of |path|, cannot be a field of |plan|; |roles| NULL below the top. */
 static void refuse_name(struct br_violations *violations, const struct br_place *place, const char *path,
                         const char *name, size_t len, const struct br_message_plan *plan,
                         const enum br_role *roles)
@@ -55,8 +56,9 @@ static void refuse_name(struct br_violations *violations, const struct br_place 
 
     struct br_choices accepted = {0};
     for (size_t i = 0; i < plan->field_count; i++) {
-        if (roles == NULL || is_body(roles[i]))
+        if (roles == NULL || is_body(roles[i])) {
             br_choices_add(&accepted, plan->fields[i].name);
+        }
     }
     const struct br_field_plan *field = br_plan_field_by_name(plan, name, len);
     if (field != NULL && roles != NULL) {
@@ -88,8 +90,9 @@ static size_t resolve_path(const struct br_method *method, const char *path, str
             return 0;
         }
         steps[count++] = field;
-        if (name[len] == '\0')
+        if (name[len] == '\0') {
             return count;
+        }
         if (!can_pass(field)) {
             char quoted[BR_QUOTE_CAP];
             br_violations_add(violations, place, "%s goes on below %s, which can only be named as a whole",
@@ -111,12 +114,14 @@ static struct br_mask *need_child(struct br_mask *parent, const struct br_field_
                                   struct br_arena *arena)
 {
     struct br_mask **link = &parent->children;
-    while (*link != NULL && (*link)->field != field)
+    while (*link != NULL && (*link)->field != field) {
         link = &(*link)->next;
+    }
     if (*link == NULL) {
         *link = br_arena_alloc(arena, sizeof **link);
-        if (*link != NULL)
+        if (*link != NULL) {
             (*link)->field = field;
+        }
     }
     return *link;
 }
@@ -127,8 +132,9 @@ static bool add_path(struct br_mask *root, const struct br_field_plan *const *st
     struct br_mask *node = root;
     for (size_t i = 0; i < step_count; i++) {
         node = need_child(node, steps[i], arena);
-        if (node == NULL)
+        if (node == NULL) {
             return false;
+        }
     }
     node->named = true;
     return true;
@@ -137,8 +143,9 @@ static bool add_path(struct br_mask *root, const struct br_field_plan *const *st
 static void spread_whole(struct br_mask *node, bool whole)
 {
     node->whole = whole || node->named;
-    for (struct br_mask *child = node->children; child != NULL; child = child->next)
+    for (struct br_mask *child = node->children; child != NULL; child = child->next) {
         spread_whole(child, node->whole);
+    }
 }
 
 /* What pruning needs everywhere. */
@@ -157,13 +164,15 @@ static void refuse_empty(const struct pruner *pruner, const struct br_place *pla
         struct br_place *parent = count > 0 ? &steps[count - 1] : NULL;
         steps[count++] =
             (struct br_place){.parent = parent, .name = step->field->name, .index = BR_PLACE_NO_INDEX};
-        if (count > 1 && step->named)
+        if (count > 1 && step->named) {
             break;
+        }
     }
     struct br_violations *violations = pruner->violations;
     const char *path = "";
-    if (violations->count < BR_VIOLATIONS_MAX)
+    if (violations->count < BR_VIOLATIONS_MAX) {
         path = br_place_text(&steps[count - 1], violations->arena);
+    }
     br_violations_add(violations, place, "%s is empty, so %s names nothing", node->field->name,
                       path == NULL ? pruner->mask_name : path);
 }
@@ -178,8 +187,9 @@ static void prune(const struct pruner *pruner, const struct br_message_plan *pla
 {
     for (size_t i = 0; message != NULL && !node->whole && i < plan->field_count; i++) {
         const struct br_field_plan *field = &plan->fields[i];
-        if ((roles == NULL || is_body(roles[i])) && br_mask_child(node, field) == NULL)
+        if ((roles == NULL || is_body(roles[i])) && br_mask_child(node, field) == NULL) {
             br_field_clear(message, field);
+        }
     }
 
     for (const struct br_mask *child = node->children; child != NULL; child = child->next) {
@@ -223,16 +233,18 @@ bool br_mask_apply(const struct br_method *method, ProtobufCMessage *request,
 
     struct br_arena *arena = violations->arena;
     struct br_mask *root = br_arena_alloc(arena, sizeof *root);
-    if (root == NULL)
+    if (root == NULL) {
         return br_arena_fail(arena, st);
+    }
     struct br_place mask_place = {.name = field->name, .index = BR_PLACE_NO_INDEX};
     for (size_t i = 0; i < path_count; i++) {
         const struct br_field_plan *steps[BR_MAX_DEPTH];
         struct br_place place = {.parent = &mask_place, .name = paths->name, .index = i};
         size_t step_count =
             resolve_path(method, br_field_get(mask, paths, i).text, violations, &place, steps);
-        if (step_count > 0 && !add_path(root, steps, step_count, arena))
+        if (step_count > 0 && !add_path(root, steps, step_count, arena)) {
             return br_arena_fail(arena, st);
+        }
     }
     spread_whole(root, false);
     struct pruner pruner = {.violations = violations, .mask_name = field->name};

@@ -20,14 +20,14 @@ struct br_mask {
 
 /*
  * Reads the mask field of |request|, and clears every body field that it leaves out.
+ * |method|     borrowed; the tree points into its plans.
  * |request|    modified; its mask field stays.
- * |violations| gets an entry for each path that is not a field of the body, that passes through a scalar, a
- * map or free JSON or through a repeated field without an element, and for each number, bool, enum or message
- * that is named and has no value. The tree lives in its arena.
- * |out|        NULL when the method has no mask, or the request's is unset or empty: everything that is set
- * is sent. Written on success only.
- * Returns false only when the arena is exhausted.
- * Errors:      RESOURCE_EXHAUSTED/OUT_OF_MEMORY
+ * |violations| gets an entry for each path that is not a field of the body, that passes through a scalar, a map or
+ *              free JSON or through a repeated field without an element, and for each number, bool, enum or
+ *              message that is named and has no value. The tree lives in its arena.
+ * |out|        NULL when the method has no mask, or the request's is unset or empty: everything that is set is
+ *              sent. Written on success only.
+ * Errors:      RESOURCE_EXHAUSTED/OUT_OF_MEMORY; a bad path is none: it is a violation
  */
 bool br_mask_apply(const struct br_method *method, ProtobufCMessage *request,
                    struct br_violations *violations, const struct br_mask **out,

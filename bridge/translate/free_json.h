@@ -23,16 +23,16 @@ enum br_free_json {
 /*
  * |message|, of a shape that is free JSON, as a cJSON tree; NULL as what an unset one of that shape stands
  * for: {}, [] or null. A Value with no kind set is null; of map entries with one key the last counts.
- * |out|    returned, written on success only; release with cJSON_Delete(). It refers to the texts of
- * |message|.
+ * |message| borrowed; |out| refers to its texts.
+ * |out|     returned, written on success only; release with cJSON_Delete().
  */
 enum br_free_json br_free_json_write(enum br_shape shape, const ProtobufCMessage *message,
                                      cJSON **out) BR_MUST_CHECK;
 
 /*
  * |json| as a message of |shape|; of members with one key the last counts, null included.
- * |json|   an object for BR_SHAPE_STRUCT; for BR_SHAPE_LIST what is no list is a list of one.
- * |out|    in |arena|, texts copied; written on success only.
+ * |json| borrowed; an object for BR_SHAPE_STRUCT; for BR_SHAPE_LIST what is no list is a list of one.
+ * |out|  in |arena|, texts copied; written on success only.
  */
 enum br_free_json br_free_json_read(enum br_shape shape, const cJSON *json, struct br_arena *arena,
                                     ProtobufCMessage **out) BR_MUST_CHECK;

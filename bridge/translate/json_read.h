@@ -22,10 +22,13 @@
 enum br_drift {
     BR_DRIFT_KEY,     /* a key that the schema does not have */
     BR_DRIFT_LITERAL, /* an enum literal that the schema does not have */
+    BR_DRIFT_CODE,    /* an error code that the table of error codes does not have */
 };
 
-/* Told of what was skipped. |where|: the message's or enum's full name; |what|: the key or literal, not
- * checked. */
+/*
+ * Told of what was skipped. |where|: the message's or enum's full name, "error_code" for a code; process lifetime. |what|:
+ * the key or literal, not checked; of a code the reason made from it.
+ */
 struct br_drift_observer {
     void (*seen)(struct br_drift_observer *self, enum br_drift drift, const char *where, const char *what);
 };
@@ -40,17 +43,19 @@ struct br_json_reader {
 };
 
 /*
- * Parses |text|: one JSON value and nothing but white space after it.
- * Refuses what cJSON lets through: text that is not UTF-8, a NUL escape, nesting beyond BR_MAX_DEPTH, more
- * than BR_MAX_JSON_VALUES values. |out|   returned; release with cJSON_Delete(). Errors: |code|/|reason| of
- * the reader; RESOURCE_EXHAUSTED/OUT_OF_MEMORY
+ * Parses |text|: one JSON value and nothing but white space after it. Refuses what cJSON lets through: text
+ * that is not UTF-8, a NUL escape, nesting beyond BR_MAX_DEPTH, more than BR_MAX_JSON_VALUES values.
+ * |text|  borrowed; |len| bytes, no NUL needed.
+ * |out|   returned; release with cJSON_Delete(). Written on success only.
+ * Errors: |code|/|reason| of the reader; RESOURCE_EXHAUSTED/OUT_OF_MEMORY
  */
 bool br_json_parse(const struct br_json_reader *reader, const char *text, size_t len, cJSON **out,
                    struct br_status *st) BR_MUST_CHECK;
 
 /*
  * |json| as a message of |plan|, in the reader's arena.
- * |out|   written on success; its texts are copies.
+ * |json|  borrowed.
+ * |out|   written on success only; its texts are copies.
  * Errors: |code|/|reason| of the reader, naming the field; RESOURCE_EXHAUSTED/OUT_OF_MEMORY
  */
 bool br_json_read(const struct br_json_reader *reader, const struct br_message_plan *plan, const cJSON *json,

@@ -23,7 +23,9 @@ struct br_json_fault {
  * As RFC 8259, except that control characters other than NUL may stand in strings, as cJSON takes them, and
  * that these are refused: text that is not UTF-8, a NUL, a NUL escape, half a surrogate pair, a number of
  * more than BR_JSON_NUMBER_MAX_CHARS, nesting beyond BR_MAX_DEPTH, more than BR_MAX_JSON_VALUES values (keys
- * do not count). Returns false with |fault| filled.
+ * do not count).
+ * |text|  borrowed.
+ * |fault| written when the result is false.
  */
 bool br_json_scan(const char *text, size_t len, struct br_json_fault *fault) BR_MUST_CHECK;
 

@@ -42,8 +42,9 @@ static void fail_not_finite(const struct br_place *place, struct br_status *st)
 /* |item|, or the failure that a NULL stands for. */
 static cJSON *created(cJSON *item, struct br_status *st)
 {
-    if (item == NULL)
+    if (item == NULL) {
         (void)fail_no_memory(st);
+    }
     return item;
 }
 
@@ -62,8 +63,9 @@ void br_json_number_text(double value, char text[BR_JSON_NUMBER_CAP])
     for (int digits = 1; digits <= 17; digits++) {
         double back;
         int len = snprintf(text, BR_JSON_NUMBER_CAP, "%.*g", digits, value);
-        if (br_parse_double(text, (size_t)len, &back) && back == value)
+        if (br_parse_double(text, (size_t)len, &back) && back == value) {
             return;
+        }
     }
 }
 
@@ -77,8 +79,9 @@ static void float_text(float value, char text[BR_JSON_NUMBER_CAP])
     for (int digits = 1; digits <= 9; digits++) {
         (void)snprintf(text, BR_JSON_NUMBER_CAP, "%.*g", digits, (double)value);
         /* Not by way of a double, which would round twice. */
-        if (strtof(text, NULL) == value)
+        if (strtof(text, NULL) == value) {
             return;
+        }
     }
 }
 
@@ -110,8 +113,9 @@ static cJSON *write_message(const struct br_message_plan *plan, const ProtobufCM
 static cJSON *write_literal(const struct br_enum_plan *plan, int64_t number, struct br_status *st)
 {
     for (size_t i = 0; i < plan->value_count; i++) {
-        if (plan->values[i].number == number && plan->values[i].literal != NULL)
+        if (plan->values[i].number == number && plan->values[i].literal != NULL) {
             return created(cJSON_CreateStringReference(plan->values[i].literal), st);
+        }
     }
     return NULL;
 }
@@ -136,10 +140,11 @@ static cJSON *write_value(const struct br_field_plan *field, union br_value valu
             fail_not_finite(place, st);
             return NULL;
         }
-        if (field->kind == BR_KIND_FLOAT)
+        if (field->kind == BR_KIND_FLOAT) {
             float_text((float)value.real, number);
-        else
+        } else {
             br_json_number_text(value.real, number);
+        }
         return created(cJSON_CreateRaw(number), st);
     case BR_KIND_BOOL:
         return created(cJSON_CreateBool(value.truth), st);
@@ -180,15 +185,17 @@ static bool write_entries(const struct br_field_plan *field, const struct br_key
             .parent = parent, .name = entries[i].key, .index = BR_PLACE_NO_INDEX, .is_key = true};
         /* An entry without a value has the empty one. */
         union br_value value = {0};
-        if (br_field_has(entries[i].value, value_field))
+        if (br_field_has(entries[i].value, value_field)) {
             value = br_field_get(entries[i].value, value_field, 0);
-        else if (value_field->kind == BR_KIND_STRING)
+        } else if (value_field->kind == BR_KIND_STRING) {
             value.text = "";
+        }
         cJSON *item = write_value(value_field, value, NULL, &place, st);
-        if (item != NULL)
+        if (item != NULL) {
             cJSON_AddItemToObjectCS(object, entries[i].key, item);
-        else if (st->code != BR_OK)
+        } else if (st->code != BR_OK) {
             return false;
+        }
     }
     return true;
 }
@@ -224,11 +231,13 @@ static cJSON *write_map(const struct br_field_plan *field, const ProtobufCMessag
 static cJSON *write_unset_message(const struct br_field_plan *field, const struct br_mask *mask,
                                   const struct br_place *place, struct br_status *st)
 {
-    if (mask->children == NULL || field->message->shape != BR_SHAPE_FIELDS)
+    if (mask->children == NULL || field->message->shape != BR_SHAPE_FIELDS) {
         return NULL;
+    }
     cJSON *object = write_message(field->message, NULL, mask, place, st);
-    if (object == NULL || object->child != NULL)
+    if (object == NULL || object->child != NULL) {
         return object;
+    }
     cJSON_Delete(object);
     return NULL;
 }
@@ -241,24 +250,30 @@ static cJSON *write_field(const struct br_field_plan *field, const ProtobufCMess
     size_t count = message != NULL ? br_field_count(message, field) : 0;
     bool is_named = mask != NULL && mask->named;
 
-    if (field->label == BR_LABEL_MAP)
+    if (field->label == BR_LABEL_MAP) {
         return count > 0 || is_named ? write_map(field, message, count, &place, st) : NULL;
-    if (field->label == BR_LABEL_REPEATED)
+    }
+    if (field->label == BR_LABEL_REPEATED) {
         return count > 0 || is_named ? write_list(field, message, count, mask, &place, st) : NULL;
-    if (count > 0)
+    }
+    if (count > 0) {
         return write_value(field, br_field_get(message, field, 0), mask, &place, st);
-    if (is_named && field->kind == BR_KIND_STRING)
+    }
+    if (is_named && field->kind == BR_KIND_STRING) {
         return created(cJSON_CreateStringReference(""), st);
-    if (mask != NULL && field->kind == BR_KIND_MESSAGE)
+    }
+    if (mask != NULL && field->kind == BR_KIND_MESSAGE) {
         return write_unset_message(field, mask, &place, st);
+    }
     return NULL;
 }
 
 static bool is_left_out(const struct br_message_plan *plan, size_t index, const struct br_json_filter *filter)
 {
     const struct br_field_plan *field = &plan->fields[index];
-    if (field->kind == BR_KIND_MESSAGE && field->message->shape == BR_SHAPE_FIELD_MASK)
+    if (field->kind == BR_KIND_MESSAGE && field->message->shape == BR_SHAPE_FIELD_MASK) {
         return true;
+    }
     return filter->roles != NULL && filter->roles[index] != filter->role;
 }
 
@@ -270,8 +285,9 @@ static cJSON *write_fields(const struct br_message_plan *plan, const ProtobufCMe
     cJSON *object = created(cJSON_CreateObject(), st);
     for (size_t i = 0; object != NULL && i < plan->field_count; i++) {
         const struct br_field_plan *field = &plan->fields[i];
-        if (is_left_out(plan, i, filter))
+        if (is_left_out(plan, i, filter)) {
             continue;
+        }
         cJSON *item = write_field(field, message, br_mask_child(filter->mask, field), parent, st);
         if (item != NULL) {
             cJSON_AddItemToObjectCS(object, field->key, item);
@@ -288,8 +304,9 @@ static bool print(cJSON *json, char **text, size_t *len, struct br_status *st)
 {
     char *printed = cJSON_PrintUnformatted(json);
     cJSON_Delete(json);
-    if (printed == NULL)
+    if (printed == NULL) {
         return fail_no_memory(st);
+    }
     *text = printed;
     *len = strlen(printed);
     return true;
@@ -315,8 +332,9 @@ bool br_json_write_field(const struct br_field_plan *field, const ProtobufCMessa
 {
     struct br_status failure = {0};
     cJSON *json = write_field(field, message, mask, NULL, &failure);
-    if (json == NULL && failure.code == BR_OK)
+    if (json == NULL && failure.code == BR_OK) {
         json = created(cJSON_CreateNull(), &failure);
+    }
     if (json == NULL) {
         *st = failure;
         return false;

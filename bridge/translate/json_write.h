@@ -40,8 +40,9 @@ bool br_json_write_field(const struct br_field_plan *field, const ProtobufCMessa
 /* Bytes that the longest number takes, the NUL included. */
 #define BR_JSON_NUMBER_CAP 32
 
-/* |value| in the shortest decimal form that reads back the same; a whole number below 2^53 without point or
- * exponent. */
+/*
+ * |value| in the shortest decimal form that reads back the same; a whole number below 2^53 without point or exponent.
+ */
 void br_json_number_text(double value, char text[BR_JSON_NUMBER_CAP]);
 
 #endif

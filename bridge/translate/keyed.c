@@ -23,16 +23,19 @@ static int compare_by_index(const void *a, const void *b)
 
 size_t br_keyed_keep_last(struct br_keyed *items, size_t count)
 {
-    if (count < 2)
+    if (count < 2) {
         return count;
+    }
     /* Sorting keeps a map of hostile size from costing the square of its size. */
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         items[i].index = i;
+    }
     qsort(items, count, sizeof *items, compare_by_key);
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        if (i + 1 == count || strcmp(items[i].key, items[i + 1].key) != 0)
+        if (i + 1 == count || strcmp(items[i].key, items[i + 1].key) != 0) {
             items[kept++] = items[i];
+        }
     }
     qsort(items, kept, sizeof *items, compare_by_index);
     return kept;

@@ -34,8 +34,7 @@ static bool is_unreserved(char c)
            c == '_' || c == '.' || c == '~';
 }
 
-/* Source: RFC 3986 section 2.3 (unreserved characters stay); google/api/http.proto for single-segment
- * variables. */
+/* Source: RFC 3986 section 2.3 (unreserved characters stay); google/api/http.proto for single-segment variables. */
 static void append_encoded(struct builder *builder, const char *text)
 {
     static const char digits[] = "0123456789ABCDEF";
@@ -66,7 +65,8 @@ static bool has_control_character(const char *text)
 
 /*
  * Why |value| may not stand in a path; NULL when it may. Percent-encoding does not help for these: servers
- * decode "%2F" and "%2E%2E" before they route. Source: bridge_conventions.md section 4.
+ * decode "%2F" and "%2E%2E" before they route.
+ * Source: bridge_conventions.md section 4.
  */
 static const char *path_value_problem(const char *value)
 {

@@ -29,14 +29,18 @@ struct br_rest_request {
 
 /*
  * Checks the bytes of one unary request, validates it and builds the REST request from it.
- * |bytes|      borrowed.
- * |violations| initialised; its arena receives the message. Holds what was wrong when the call is refused.
+ * |method|     borrowed; |out|'s verb is its.
+ * |config|     borrowed.
+ * |bytes|      borrowed; |len| bytes.
+ * |violations| initialised; its arena receives the message and |out|'s URL. Holds what was wrong when the
+ *              call is refused.
+ * |warnings|   begins zeroed; filled also when the call is refused.
  * |out|        written on success only; release with br_rest_request_finish().
- * Errors: those of br_wire_check(), br_json_write();
- *         INVALID_ARGUMENT/MALFORMED_MESSAGE  not a message of the method's input
- *         INVALID_ARGUMENT/VALIDATION_FAILED  every violation, path values included
- *         INVALID_ARGUMENT/URL_TOO_LONG       the URL would pass 32 KiB
- *         RESOURCE_EXHAUSTED/OUT_OF_MEMORY
+ * Errors:      those of br_wire_check() and br_json_write()
+ *              INVALID_ARGUMENT/MALFORMED_MESSAGE  not a message of the method's input
+ *              INVALID_ARGUMENT/VALIDATION_FAILED  every violation, path values included
+ *              INVALID_ARGUMENT/URL_TOO_LONG       the URL would pass 32 KiB
+ *              RESOURCE_EXHAUSTED/OUT_OF_MEMORY
  */
 bool br_rest_request_build(const struct br_method *method, const struct br_rest_config *config,
                            const uint8_t *bytes, size_t len, struct br_violations *violations,

@@ -10,10 +10,13 @@
 #include "translate/json_read.h"
 
 /*
- * |body|   borrowed; |len| 0: the empty message.
- * |arena|  working memory.
- * |packed| returned, from malloc, |packed_len| bytes; release with free().
- * Errors:  INTERNAL/UPSTREAM_MALFORMED_RESPONSE, RESOURCE_EXHAUSTED/OUT_OF_MEMORY
+ * Reads |body| by the plan of |method|'s output and packs it.
+ * |method|   borrowed.
+ * |body|     borrowed; |len| 0: the empty message.
+ * |arena|    working memory.
+ * |observer| borrowed; told of what the schema does not know. NULL: nobody asks.
+ * |packed|   returned, from malloc, |packed_len| bytes; release with free(). Written on success only.
+ * Errors:    INTERNAL/UPSTREAM_MALFORMED_RESPONSE, RESOURCE_EXHAUSTED/OUT_OF_MEMORY
  */
 bool br_rest_response_read(const struct br_method *method, const char *body, size_t len,
                            struct br_arena *arena, struct br_drift_observer *observer, uint8_t **packed,

@@ -25,17 +25,19 @@ static void check_message(struct walk *walk, const struct br_message_plan *plan,
 /* The contract has bounds and lists for integers, enums and doubles alone. */
 static void number_text(enum br_kind kind, union br_value value, char text[BR_JSON_NUMBER_CAP])
 {
-    if (kind == BR_KIND_DOUBLE)
+    if (kind == BR_KIND_DOUBLE) {
         br_json_number_text(value.real, text);
-    else
+    } else {
         (void)snprintf(text, BR_JSON_NUMBER_CAP, "%" PRId64, value.integer);
+    }
 }
 
 /* Below, at or above |bound|: negative, 0, positive. */
 static int compare_with(enum br_kind kind, union br_value value, const struct br_bound *bound)
 {
-    if (kind == BR_KIND_DOUBLE)
+    if (kind == BR_KIND_DOUBLE) {
         return (value.real > bound->real) - (value.real < bound->real);
+    }
     return (value.integer > bound->integer) - (value.integer < bound->integer);
 }
 
@@ -43,13 +45,15 @@ static bool is_within(enum br_kind kind, union br_value value, const struct br_r
 {
     if (rules->min.type != BR_BOUND_NONE) {
         int order = compare_with(kind, value, &rules->min);
-        if (order < 0 || (order == 0 && rules->min.type == BR_BOUND_EXCLUSIVE))
+        if (order < 0 || (order == 0 && rules->min.type == BR_BOUND_EXCLUSIVE)) {
             return false;
+        }
     }
     if (rules->max.type != BR_BOUND_NONE) {
         int order = compare_with(kind, value, &rules->max);
-        if (order > 0 || (order == 0 && rules->max.type == BR_BOUND_EXCLUSIVE))
+        if (order > 0 || (order == 0 && rules->max.type == BR_BOUND_EXCLUSIVE)) {
             return false;
+        }
     }
     return true;
 }
@@ -57,8 +61,9 @@ static bool is_within(enum br_kind kind, union br_value value, const struct br_r
 static bool has_number(const struct br_value_list *list, int64_t number)
 {
     for (size_t i = 0; i < list->count; i++) {
-        if (list->numbers[i] == number)
+        if (list->numbers[i] == number) {
             return true;
+        }
     }
     return false;
 }
@@ -66,8 +71,9 @@ static bool has_number(const struct br_value_list *list, int64_t number)
 static bool has_text(const struct br_value_list *list, const char *text)
 {
     for (size_t i = 0; i < list->count; i++) {
-        if (strcmp(list->texts[i], text) == 0)
+        if (strcmp(list->texts[i], text) == 0) {
             return true;
+        }
     }
     return false;
 }
@@ -75,8 +81,9 @@ static bool has_text(const struct br_value_list *list, const char *text)
 static void bound_text(enum br_kind kind, const struct br_bound *bound, char text[BR_JSON_NUMBER_CAP])
 {
     union br_value value = {.integer = bound->integer};
-    if (kind == BR_KIND_DOUBLE)
+    if (kind == BR_KIND_DOUBLE) {
         value.real = bound->real;
+    }
     number_text(kind, value, text);
 }
 
@@ -113,8 +120,9 @@ static void check_integer(struct walk *walk, enum br_kind kind, union br_value v
 {
     char given[BR_JSON_NUMBER_CAP];
     number_text(kind, value, given);
-    if (!is_within(kind, value, rules))
+    if (!is_within(kind, value, rules)) {
         refuse_bounds(walk, kind, given, rules, place);
+    }
     if (rules->in.count > 0 && !has_number(&rules->in, value.integer)) {
         struct br_choices accepted = {0};
         for (size_t i = 0; i < rules->in.count; i++) {
@@ -124,8 +132,9 @@ static void check_integer(struct walk *walk, enum br_kind kind, union br_value v
         }
         br_violations_add(walk->violations, place, "%s is not one of %s", given, accepted.text);
     }
-    if (has_number(&rules->not_in, value.integer))
+    if (has_number(&rules->not_in, value.integer)) {
         br_violations_add(walk->violations, place, "%s is not accepted", given);
+    }
 }
 
 static void check_real(struct walk *walk, enum br_kind kind, double real, const struct br_rules *rules,
@@ -156,24 +165,28 @@ static void check_enum(struct walk *walk, const struct br_enum_plan *plan, int64
 {
     const char *literal = NULL;
     for (size_t i = 0; i < plan->value_count; i++) {
-        if (plan->values[i].number == number)
+        if (plan->values[i].number == number) {
             literal = plan->values[i].literal;
+        }
     }
-    if (literal != NULL && accepts_number(rules, number))
+    if (literal != NULL && accepts_number(rules, number)) {
         return;
+    }
 
     struct br_choices accepted = {0};
     char quoted[BR_QUOTE_CAP];
     for (size_t i = 0; i < plan->value_count; i++) {
         const struct br_enum_value *value = &plan->values[i];
-        if (value->literal != NULL && accepts_number(rules, value->number))
+        if (value->literal != NULL && accepts_number(rules, value->number)) {
             br_choices_add(&accepted, br_violation_quote(value->literal, quoted));
+        }
     }
-    if (literal != NULL)
+    if (literal != NULL) {
         br_violations_add(walk->violations, place, "%s is not one of %s", br_violation_quote(literal, quoted),
                           accepted.text);
-    else
+    } else {
         br_violations_add(walk->violations, place, "%" PRId64 " is not one of %s", number, accepted.text);
+    }
 }
 
 /* A text that is being checked. */
@@ -211,12 +224,14 @@ static void refuse_part(const struct given *given, const char *reason, const cha
 static bool read_forbidden(const char *pattern, char set[BR_QUOTE_CAP])
 {
     static const char head[] = "^[^";
-    if (strncmp(pattern, head, sizeof head - 1) != 0)
+    if (strncmp(pattern, head, sizeof head - 1) != 0) {
         return false;
+    }
     const char *start = pattern + sizeof head - 1;
     size_t len = strcspn(start, "[]-");
-    if (len == 0 || len >= BR_QUOTE_CAP || strcmp(start + len, "]*$") != 0)
+    if (len == 0 || len >= BR_QUOTE_CAP || strcmp(start + len, "]*$") != 0) {
         return false;
+    }
     memcpy(set, start, len);
     set[len] = '\0';
     return true;
@@ -230,12 +245,13 @@ static void check_pattern(const struct given *given, size_t len, const struct br
     }
     char set[BR_QUOTE_CAP];
     int result = regexec(&rules->regex, given->text, 0, NULL, 0);
-    if (result == REG_NOMATCH && read_forbidden(rules->pattern, set))
+    if (result == REG_NOMATCH && read_forbidden(rules->pattern, set)) {
         refuse_text(given, "must not hold any of", set);
-    else if (result == REG_NOMATCH)
+    } else if (result == REG_NOMATCH) {
         refuse_text(given, "does not match the pattern", rules->pattern);
-    else if (result != 0)
+    } else if (result != 0) {
         given->violations->arena->exhausted = true; /* REG_ESPACE: unchecked must not pass for valid */
+    }
 }
 
 static void check_lists(const struct given *given, const struct br_rules *rules)
@@ -248,8 +264,9 @@ static void check_lists(const struct given *given, const struct br_rules *rules)
         }
         refuse_text(given, "is not one of", accepted.text);
     }
-    if (has_text(&rules->not_in, given->text))
+    if (has_text(&rules->not_in, given->text)) {
         refuse_text(given, "is not", "accepted");
+    }
 }
 
 static void check_text(const struct given *given, const struct br_rules *rules)
@@ -260,25 +277,32 @@ static void check_text(const struct given *given, const struct br_rules *rules)
     if (rules->min_len > 0 || rules->max_len != UINT64_MAX) {
         size_t count = br_utf8_count(text, len);
         is_too_long = count > rules->max_len;
-        if (is_too_long)
+        if (is_too_long) {
             refuse_length(given, "is longer than", rules->max_len, "character");
-        if (count < rules->min_len)
+        }
+        if (count < rules->min_len) {
             refuse_length(given, "is shorter than", rules->min_len, "character");
+        }
     }
     check_lists(given, rules);
-    if (rules->prefix != NULL && strncmp(text, rules->prefix, strlen(rules->prefix)) != 0)
+    if (rules->prefix != NULL && strncmp(text, rules->prefix, strlen(rules->prefix)) != 0) {
         refuse_part(given, "does not begin with", rules->prefix);
+    }
     if (rules->suffix != NULL) {
         size_t suffix_len = strlen(rules->suffix);
-        if (len < suffix_len || strcmp(text + len - suffix_len, rules->suffix) != 0)
+        if (len < suffix_len || strcmp(text + len - suffix_len, rules->suffix) != 0) {
             refuse_part(given, "does not end with", rules->suffix);
+        }
     }
-    if (rules->contains != NULL && strstr(text, rules->contains) == NULL)
+    if (rules->contains != NULL && strstr(text, rules->contains) == NULL) {
         refuse_part(given, "does not contain", rules->contains);
-    if (rules->not_contains != NULL && strstr(text, rules->not_contains) != NULL)
+    }
+    if (rules->not_contains != NULL && strstr(text, rules->not_contains) != NULL) {
         refuse_part(given, "must not contain", rules->not_contains);
-    if (rules->pattern != NULL && !is_too_long)
+    }
+    if (rules->pattern != NULL && !is_too_long) {
         check_pattern(given, len, rules);
+    }
 }
 
 /* The parts of an entry may be missing on the wire; they then have their default. */
@@ -302,9 +326,10 @@ static void check_free(struct walk *walk, const struct br_message_plan *plan, co
                 const struct br_field_plan *element = &field->message->fields[1];
                 below.is_key = true;
                 below.name = entry_key(value.message, field);
-                if (br_field_has(value.message, element))
+                if (br_field_has(value.message, element)) {
                     check_free(walk, element->message, br_field_get(value.message, element, 0).message,
                                &below);
+                }
             } else if (field->kind == BR_KIND_MESSAGE) {
                 bool is_element = field->label == BR_LABEL_REPEATED;
                 check_free(walk, field->message, value.message, is_element ? &below : place);
@@ -336,10 +361,11 @@ static void check_value(struct walk *walk, const struct br_field_plan *field, un
         check_enum(walk, field->enumeration, value.integer, rules, place);
         break;
     case BR_KIND_MESSAGE:
-        if (field->message->shape == BR_SHAPE_FIELDS)
+        if (field->message->shape == BR_SHAPE_FIELDS) {
             check_message(walk, field->message, value.message, NULL, mask, place);
-        else if (field->message->shape != BR_SHAPE_FIELD_MASK)
+        } else if (field->message->shape != BR_SHAPE_FIELD_MASK) {
             check_free(walk, field->message, value.message, place);
+        }
         break;
     case BR_KIND_UINT32:
     case BR_KIND_UINT64:
@@ -362,8 +388,9 @@ static int compare_values(const struct element *a, const struct element *b)
     case BR_KIND_FLOAT:
     case BR_KIND_DOUBLE:
         /* NaN comes first: qsort() needs an order of all values. */
-        if (isnan(a->value.real) || isnan(b->value.real))
+        if (isnan(a->value.real) || isnan(b->value.real)) {
             return !!isnan(b->value.real) - !!isnan(a->value.real);
+        }
         return (a->value.real > b->value.real) - (a->value.real < b->value.real);
     case BR_KIND_BOOL:
         return a->value.truth - b->value.truth;
@@ -388,11 +415,13 @@ static void check_unique(struct walk *walk, const struct br_field_plan *field,
                          const ProtobufCMessage *message, size_t count, const struct br_place *here)
 {
     struct element *elements = br_arena_alloc(walk->violations->arena, count * sizeof *elements);
-    if (elements == NULL)
+    if (elements == NULL) {
         return;
-    for (size_t i = 0; i < count; i++)
+    }
+    for (size_t i = 0; i < count; i++) {
         elements[i] =
             (struct element){.kind = field->kind, .value = br_field_get(message, field, i), .index = i};
+    }
     qsort(elements, count, sizeof *elements, compare_elements);
     size_t first = 0;
     for (size_t i = 1; i < count; i++) {
@@ -412,12 +441,14 @@ static void check_list(struct walk *walk, const struct br_field_plan *field, con
 {
     const struct br_rules *rules = field->rules;
     const struct br_rules *element_rules = rules->items != NULL ? rules->items : &no_rules;
-    if (count > rules->max_items)
+    if (count > rules->max_items) {
         br_violations_add(walk->violations, here, "has %zu elements, at most %" PRIu64 " are accepted", count,
                           rules->max_items);
-    if (count < rules->min_items)
+    }
+    if (count < rules->min_items) {
         br_violations_add(walk->violations, here, "has %zu elements, at least %" PRIu64 " are needed", count,
                           rules->min_items);
+    }
 
     for (size_t i = 0; i < count; i++) {
         union br_value value = br_field_get(message, field, i);
@@ -429,30 +460,36 @@ static void check_list(struct walk *walk, const struct br_field_plan *field, con
         }
         const struct br_field_plan *element = &field->message->fields[1];
         struct br_place place = {.parent = here, .name = entry_key(value.message, field), .is_key = true};
-        if (rules->keys != NULL)
+        if (rules->keys != NULL) {
             check_text(&(struct given){walk->violations, &place, "key ", place.name}, rules->keys);
+        }
         union br_value mapped = {0};
-        if (br_field_has(value.message, element))
+        if (br_field_has(value.message, element)) {
             mapped = br_field_get(value.message, element, 0);
-        else if (element->kind == BR_KIND_STRING)
+        } else if (element->kind == BR_KIND_STRING) {
             mapped.text = "";
-        else if (element->kind == BR_KIND_MESSAGE)
+        } else if (element->kind == BR_KIND_MESSAGE) {
             mapped.message = br_message_new(element->message->descriptor, walk->violations->arena);
-        if (element->kind != BR_KIND_MESSAGE || mapped.message != NULL)
+        }
+        if (element->kind != BR_KIND_MESSAGE || mapped.message != NULL) {
             check_value(walk, element, mapped, element_rules, NULL, &place);
+        }
     }
-    if (rules->unique && count > 1)
+    if (rules->unique && count > 1) {
         check_unique(walk, field, message, count, here);
+    }
 }
 
 static void warn(struct br_warnings *warnings, const char *text)
 {
     for (size_t i = 0; i < warnings->count; i++) {
-        if (warnings->items[i] == text)
+        if (warnings->items[i] == text) {
             return;
+        }
     }
-    if (warnings->count < BR_WARNINGS_MAX)
+    if (warnings->count < BR_WARNINGS_MAX) {
         warnings->items[warnings->count++] = text;
+    }
 }
 
 /* |warnings_only|: the message is sent in part, and the rule may be about the part that is not. */
@@ -461,12 +498,14 @@ static void check_named(struct walk *walk, const struct br_rules *rules, const P
 {
     for (size_t i = 0; i < rules->named_count; i++) {
         const struct br_named_rule *rule = &rules->named[i];
-        if ((warnings_only && !rule->warning) || rule->holds(message))
+        if ((warnings_only && !rule->warning) || rule->holds(message)) {
             continue;
-        if (rule->warning)
+        }
+        if (rule->warning) {
             warn(walk->warnings, rule->message);
-        else
+        } else {
             br_violations_add(walk->violations, place, "%s [%s]", rule->message, rule->id);
+        }
     }
 }
 
@@ -489,8 +528,9 @@ static void check_field(struct walk *walk, const struct br_field_plan *field, co
     } else if (mask != NULL && !mask->named && mask->children != NULL) {
         /* Sent as an object of the empty values that the mask names in it. */
         ProtobufCMessage *empty = br_message_new(field->message->descriptor, walk->violations->arena);
-        if (empty != NULL)
+        if (empty != NULL) {
             check_value(walk, field, (union br_value){.message = empty}, field->rules, mask, &here);
+        }
     } else {
         return;
     }
@@ -507,8 +547,9 @@ static void check_message(struct walk *walk, const struct br_message_plan *plan,
         const struct br_field_plan *field = &plan->fields[i];
         bool in_url = roles != NULL && (roles[i] == BR_ROLE_PATH || roles[i] == BR_ROLE_QUERY);
         const struct br_mask *child = in_url ? NULL : br_mask_child(mask, field);
-        if (in_url || is_whole || child != NULL)
+        if (in_url || is_whole || child != NULL) {
             check_field(walk, field, message, in_url || is_whole, child, parent);
+        }
     }
     check_named(walk, plan->rules, message, !is_whole, parent);
 }

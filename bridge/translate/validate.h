@@ -24,10 +24,10 @@ struct br_warnings {
 /*
  * Walks |request| and adds every broken rule to |violations|, every warning to |warnings| (begins zeroed).
  * Independent of rules, a number that JSON cannot say and an enum number without a literal are violations.
- * |request| as br_mask_apply() has left it; nested no deeper than br_wire_check() accepts.
- * |mask|    what is sent, from br_mask_apply(). In a message that is sent in part, required fields and the
- * message's own named rules are not checked; warnings are, since they speak of what is there. What is sent as
- * an empty value is checked as such. Fields of the URL are checked whatever the mask says.
+ * |request| borrowed; as br_mask_apply() has left it; nested no deeper than br_wire_check() accepts.
+ * |mask|    what is sent, from br_mask_apply(). In a message that is sent in part, required fields and the message's
+ *           own named rules are not checked; warnings are, since they speak of what is there. What is sent as an
+ *           empty value is checked as such. Fields of the URL are checked whatever the mask says.
  * When memory runs out the arena of |violations| says so, and br_violations_none() with it.
  */
 void br_validate(const struct br_method *method, const ProtobufCMessage *request, const struct br_mask *mask,

@@ -33,8 +33,9 @@ static bool is_text(const cJSON *item)
 
 static bool is_code(const cJSON *item)
 {
-    if (!cJSON_IsNumber(item))
+    if (!cJSON_IsNumber(item)) {
         return is_text(item);
+    }
     double number = item->valuedouble;
     return number >= 0 && number < MAX_NUMBER && floor(number) == number;
 }
@@ -49,8 +50,9 @@ static const cJSON *find_message(const cJSON *object, const struct spelling *spe
 {
     for (size_t i = 0; i < MESSAGE_KEYS_MAX && spelling->messages[i] != NULL; i++) {
         const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, spelling->messages[i]);
-        if (is_text(item))
+        if (is_text(item)) {
             return item;
+        }
     }
     return NULL;
 }
@@ -70,16 +72,18 @@ static struct found search(const cJSON *node, find_fn find)
     if (cJSON_IsObject(node)) {
         for (size_t i = 0; i < SPELLING_COUNT; i++) {
             const cJSON *item = find(node, &spellings[i]);
-            if (item != NULL)
+            if (item != NULL) {
                 return (struct found){.item = item, .object = node, .spelling = &spellings[i]};
+            }
         }
     }
     const cJSON *child;
     cJSON_ArrayForEach(child, node)
     {
         struct found found = search(child, find);
-        if (found.item != NULL)
+        if (found.item != NULL) {
             return found;
+        }
     }
     return (struct found){.item = NULL};
 }
@@ -95,21 +99,25 @@ static void copy_text(const char *text, char *out, size_t cap)
 
 static void copy_code(const cJSON *item, char out[BR_VENDOR_CODE_CAP])
 {
-    if (cJSON_IsNumber(item))
+    if (cJSON_IsNumber(item)) {
         (void)snprintf(out, BR_VENDOR_CODE_CAP, "%.0f", item->valuedouble);
-    else
+    } else {
         copy_text(item->valuestring, out, BR_VENDOR_CODE_CAP);
+    }
 }
 
 void br_request_id_copy(const char *text, char out[BR_REQUEST_ID_CAP])
 {
     size_t len = 0;
-    while (text[len] >= ' ' && text[len] <= '~')
+    while (text[len] >= ' ' && text[len] <= '~') {
         len++;
-    if (text[len] != '\0')
+    }
+    if (text[len] != '\0') {
         len = 0;
-    if (len > BR_REQUEST_ID_CAP - 1)
+    }
+    if (len > BR_REQUEST_ID_CAP - 1) {
         len = BR_REQUEST_ID_CAP - 1;
+    }
     memcpy(out, text, len);
     out[len] = '\0';
 }
@@ -117,8 +125,9 @@ void br_request_id_copy(const char *text, char out[BR_REQUEST_ID_CAP])
 static void read_request_id(const cJSON *object, char out[BR_REQUEST_ID_CAP])
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, "request_id");
-    if (is_text(item))
+    if (is_text(item)) {
         br_request_id_copy(item->valuestring, out);
+    }
 }
 
 static void read_tree(const cJSON *root, struct br_vendor_body *out)
@@ -130,12 +139,15 @@ static void read_tree(const cJSON *root, struct br_vendor_body *out)
         message = find_message(code.object, code.spelling);
         read_request_id(code.object, out->request_id);
     }
-    if (message == NULL)
+    if (message == NULL) {
         message = search(root, find_message).item;
-    if (message != NULL)
+    }
+    if (message != NULL) {
         copy_text(message->valuestring, out->message, sizeof out->message);
-    if (out->request_id[0] == '\0')
+    }
+    if (out->request_id[0] == '\0') {
         read_request_id(root, out->request_id);
+    }
 }
 
 void br_vendor_body_read(const char *body, size_t len, struct br_vendor_body *out)
@@ -144,14 +156,16 @@ void br_vendor_body_read(const char *body, size_t len, struct br_vendor_body *ou
     out->code[0] = '\0';
     out->message[0] = '\0';
     out->request_id[0] = '\0';
-    if (len == 0)
+    if (len == 0) {
         return;
+    }
 
     const struct br_json_reader reader = {.code = BR_INTERNAL, .reason = "UPSTREAM_MALFORMED_RESPONSE"};
     struct br_status st;
     cJSON *root;
-    if (!br_json_parse(&reader, body, len, &root, &st))
+    if (!br_json_parse(&reader, body, len, &root, &st)) {
         return;
+    }
     out->is_json = true;
     read_tree(root, out);
     cJSON_Delete(root);

@@ -16,24 +16,27 @@ void br_violations_add(struct br_violations *violations, const struct br_place *
                        ...)
 {
     violations->total_count++;
-    if (violations->count == BR_VIOLATIONS_MAX)
+    if (violations->count == BR_VIOLATIONS_MAX) {
         return;
+    }
 
     va_list args;
     va_start(args, format);
     const char *description = br_arena_vprintf(violations->arena, format, args);
     va_end(args);
     const char *field = br_place_text(place, violations->arena);
-    if (description == NULL || field == NULL)
+    if (description == NULL || field == NULL) {
         return;
+    }
     violations->items[violations->count++] =
         (struct br_violation){.field = field, .description = description};
 }
 
 bool br_violations_none(const struct br_violations *violations, struct br_status *st)
 {
-    if (violations->total_count == 0)
+    if (violations->total_count == 0) {
         return violations->arena->exhausted ? br_arena_fail(violations->arena, st) : true;
+    }
 
     const char *field = "";
     const char *description = "the request is not valid; memory ran out before the details";
@@ -42,8 +45,9 @@ bool br_violations_none(const struct br_violations *violations, struct br_status
         description = violations->items[0].description;
     }
     char more[48] = "";
-    if (violations->total_count > 1)
+    if (violations->total_count > 1) {
         (void)snprintf(more, sizeof more, " (and %zu more)", violations->total_count - 1);
+    }
     return br_status_set(st, BR_INVALID_ARGUMENT, "VALIDATION_FAILED", "%s%s%s%s", field,
                          field[0] == '\0' ? "" : ": ", description, more);
 }
@@ -62,16 +66,18 @@ static size_t put_segment(const struct br_place *place, char *end)
         parts[1] = place->name;
         parts[2] = text;
         text[0] = '\0';
-        if (place->index != BR_PLACE_NO_INDEX)
+        if (place->index != BR_PLACE_NO_INDEX) {
             (void)snprintf(text, sizeof text, "[%zu]", place->index);
+        }
     }
 
     size_t len = 0;
     for (size_t i = 3; i-- > 0;) {
         size_t part_len = strlen(parts[i]);
         len += part_len;
-        if (end != NULL)
+        if (end != NULL) {
             memcpy(end - len, parts[i], part_len);
+        }
     }
     return len;
 }
@@ -79,15 +85,18 @@ static size_t put_segment(const struct br_place *place, char *end)
 const char *br_place_text(const struct br_place *place, struct br_arena *arena)
 {
     size_t len = 0;
-    for (const struct br_place *p = place; p != NULL; p = p->parent)
+    for (const struct br_place *p = place; p != NULL; p = p->parent) {
         len += put_segment(p, NULL);
+    }
 
     char *text = br_arena_alloc(arena, len + 1);
-    if (text == NULL)
+    if (text == NULL) {
         return NULL;
+    }
     char *end = text + len;
-    for (const struct br_place *p = place; p != NULL; p = p->parent)
+    for (const struct br_place *p = place; p != NULL; p = p->parent) {
         end -= put_segment(p, end);
+    }
     return text;
 }
 
@@ -109,8 +118,9 @@ const char *br_violation_quote(const char *text, char out[BR_QUOTE_CAP])
             i += is_c1;
             continue;
         }
-        if (byte == '"' || byte == '\\')
+        if (byte == '"' || byte == '\\') {
             out[used++] = '\\';
+        }
         out[used++] = (char)byte;
     }
     out[used++] = '"';
@@ -128,8 +138,9 @@ void br_choices_add(struct br_choices *choices, const char *text)
     size_t text_len = strlen(text);
     bool cut = choices->count > BR_CHOICES_MAX;
     choices->count++;
-    if (cut)
+    if (cut) {
         return;
+    }
 
     /* Two bytes for the comma; the dots must always fit after it. */
     if (choices->count > BR_CHOICES_MAX ||

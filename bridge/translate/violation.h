@@ -42,10 +42,8 @@ void br_violations_add(struct br_violations *violations, const struct br_place *
 
 /*
  * Turns what was found into the call's status: true when nothing was found.
- * Errors: INVALID_ARGUMENT/VALIDATION_FAILED, with a message that quotes the first violation and counts the
- * rest.
- *         RESOURCE_EXHAUSTED/OUT_OF_MEMORY: nothing was found, but the arena ran out on the way, so that
- * something may have been missed.
+ * Errors: INVALID_ARGUMENT/VALIDATION_FAILED  the message quotes the first violation and counts the rest
+ *         RESOURCE_EXHAUSTED/OUT_OF_MEMORY    nothing was found, but the arena ran out on the way
  */
 bool br_violations_none(const struct br_violations *violations, struct br_status *st) BR_MUST_CHECK;
 

@@ -55,8 +55,9 @@ static size_t read_varint(const uint8_t *at, const uint8_t *end, size_t max_byte
 {
     uint64_t value = 0;
     for (size_t i = 0; i < max_bytes && at + i < end; i++) {
-        if (i == MAX_VARINT_BYTES - 1 && at[i] > 1)
+        if (i == MAX_VARINT_BYTES - 1 && at[i] > 1) {
             return 0;
+        }
         value |= (uint64_t)(at[i] & 0x7F) << (7 * i);
         if ((at[i] & 0x80) == 0) {
             *out = value;
@@ -75,10 +76,12 @@ static const char *read_record(const uint8_t *at, const uint8_t *end, struct rec
     *out = (struct record){0};
     uint64_t tag;
     size_t used = read_varint(at, end, MAX_TAG_BYTES, &tag);
-    if (used == 0)
+    if (used == 0) {
         return "a tag that does not end or is too long";
-    if (tag >> 3 == 0 || tag >> 3 > MAX_FIELD_NUMBER)
+    }
+    if (tag >> 3 == 0 || tag >> 3 > MAX_FIELD_NUMBER) {
         return "a field number outside 1 to 536870911";
+    }
     out->number = (uint32_t)(tag >> 3);
     out->wire_type = (unsigned)(tag & 7);
     at += used;
@@ -89,8 +92,9 @@ static const char *read_record(const uint8_t *at, const uint8_t *end, struct rec
     case WIRE_VARINT: {
         uint64_t value;
         len = read_varint(at, end, MAX_VARINT_BYTES, &value);
-        if (len == 0)
+        if (len == 0) {
             return "a number that does not end or is longer than 64 bits";
+        }
         break;
     }
     case WIRE_64BIT:
@@ -101,8 +105,9 @@ static const char *read_record(const uint8_t *at, const uint8_t *end, struct rec
         break;
     case WIRE_LENGTH:
         used = read_varint(at, end, MAX_TAG_BYTES, &len);
-        if (used == 0)
+        if (used == 0) {
             return "a length that does not end or is too long";
+        }
         at += used;
         left -= used;
         break;
@@ -113,8 +118,9 @@ static const char *read_record(const uint8_t *at, const uint8_t *end, struct rec
     default:
         return "a wire type that does not exist";
     }
-    if (len > left)
+    if (len > left) {
         return "a value that goes past the end of its message";
+    }
     out->payload = at;
     out->len = (size_t)len;
     return NULL;
@@ -127,8 +133,9 @@ static size_t count_records(const uint8_t *at, const uint8_t *end, uint32_t numb
     while (at < end) {
         struct record record;
         const char *fault = read_record(at, end, &record);
-        if (fault != NULL)
+        if (fault != NULL) {
             break;
+        }
         count += record.number == number;
         at = record.payload + record.len;
     }
@@ -139,8 +146,9 @@ static size_t count_records(const uint8_t *at, const uint8_t *end, uint32_t numb
 static bool is_in_free_json(const struct frame *frame)
 {
     for (; frame != NULL; frame = frame->parent) {
-        if (frame->plan->shape != BR_SHAPE_FIELDS)
+        if (frame->plan->shape != BR_SHAPE_FIELDS) {
             return true;
+        }
     }
     return false;
 }
@@ -152,16 +160,19 @@ static const struct br_place *make_places(const struct frame *frame, struct br_p
     struct br_place *child = NULL;
     size_t used = 0;
     for (; frame != NULL && used < MAX_FRAMES; frame = frame->parent) {
-        if (frame->field == NULL || is_in_free_json(frame))
+        if (frame->field == NULL || is_in_free_json(frame)) {
             continue;
+        }
         struct br_place *place = &places[used++];
         *place = (struct br_place){.name = frame->field->name, .index = BR_PLACE_NO_INDEX};
-        if (frame->field->label == PROTOBUF_C_LABEL_REPEATED)
+        if (frame->field->label == PROTOBUF_C_LABEL_REPEATED) {
             place->index = count_records(frame->start, frame->record, frame->field->id);
-        if (child != NULL)
+        }
+        if (child != NULL) {
             child->parent = place;
-        else
+        } else {
             innermost = place;
+        }
         child = place;
     }
     return innermost;
@@ -172,9 +183,10 @@ static bool refuse_malformed(struct walk *walk, const struct frame *frame, const
     size_t position = (size_t)(frame->record - walk->bytes) + 1;
     struct br_place places[MAX_FRAMES];
     const struct br_place *place = make_places(frame, places);
-    if (place == NULL)
+    if (place == NULL) {
         return br_status_set(walk->st, BR_INVALID_ARGUMENT, "MALFORMED_MESSAGE",
                              "the message is not valid: %s, at byte %zu", fault, position);
+    }
 
     br_violations_add(walk->violations, place, "%s, at byte %zu", fault, position);
     /* The place comes last: it may be too long for the message. */
@@ -195,8 +207,9 @@ static bool refuse_text(struct walk *walk, const struct frame *frame, const char
 static bool count_elements(struct walk *walk, size_t count)
 {
     walk->element_count += count;
-    if (walk->element_count <= walk->max_elements)
+    if (walk->element_count <= walk->max_elements) {
         return true;
+    }
     return br_status_set(walk->st, BR_RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE",
                          "the message has more than %zu fields and list elements", walk->max_elements);
 }
@@ -227,8 +240,9 @@ static bool check_packed(struct walk *walk, const struct frame *frame, const str
 {
     if (wire_type != WIRE_VARINT) {
         size_t size = wire_type == WIRE_32BIT ? 4 : 8;
-        if (record->len % size != 0)
+        if (record->len % size != 0) {
             return refuse_malformed(walk, frame, "packed numbers that end in the middle of one");
+        }
         return count_elements(walk, record->len / size);
     }
     const uint8_t *at = record->payload;
@@ -236,14 +250,17 @@ static bool check_packed(struct walk *walk, const struct frame *frame, const str
     while (at < end) {
         uint64_t value;
         size_t used = read_varint(at, end, MAX_VARINT_BYTES, &value);
-        if (used == 0)
+        if (used == 0) {
             return refuse_malformed(walk, frame,
                                     "a packed number that does not end or is longer than 64 bits");
+        }
         /* protobuf-c takes each byte for an element. */
-        if (frame->field->type == PROTOBUF_C_TYPE_BOOL && (used != 1 || value > 1))
+        if (frame->field->type == PROTOBUF_C_TYPE_BOOL && (used != 1 || value > 1)) {
             return refuse_malformed(walk, frame, "a packed bool that is neither 0 nor 1");
-        if (!count_elements(walk, 1))
+        }
+        if (!count_elements(walk, 1)) {
             return false;
+        }
         at += used;
     }
     return true;
@@ -252,19 +269,22 @@ static bool check_packed(struct walk *walk, const struct frame *frame, const str
 static bool check_text(struct walk *walk, const struct frame *frame, const struct record *record)
 {
     const uint8_t *nul = memchr(record->payload, '\0', record->len);
-    if (nul != NULL)
+    if (nul != NULL) {
         return refuse_text(walk, frame, "holds a NUL character", (size_t)(nul - record->payload));
+    }
     size_t valid = br_utf8_valid_prefix((const char *)record->payload, record->len);
-    if (valid != record->len)
+    if (valid != record->len) {
         return refuse_text(walk, frame, "is not UTF-8", valid);
+    }
     return true;
 }
 
 static const struct br_field_plan *field_plan(const struct br_message_plan *plan, uint32_t number)
 {
     for (size_t i = 0; i < plan->field_count; i++) {
-        if (plan->fields[i].number == number)
+        if (plan->fields[i].number == number) {
             return &plan->fields[i];
+        }
     }
     return NULL;
 }
@@ -278,20 +298,23 @@ static bool check_submessage(struct walk *walk, const struct frame *frame, const
      * anew each time, which costs the square of their length. No encoder writes a field twice.
      */
     if (frame->field->label != PROTOBUF_C_LABEL_REPEATED &&
-        count_records(frame->start, frame->record, frame->field->id) > 0)
+        count_records(frame->start, frame->record, frame->field->id) > 0) {
         return refuse_malformed(walk, frame, "a message field that is given twice");
+    }
 
     const struct br_field_plan *field = field_plan(frame->plan, frame->field->id);
-    if (field == NULL || field->message == NULL)
+    if (field == NULL || field->message == NULL) {
         return refuse_malformed(walk, frame, "a message field that is not in the contract");
+    }
     bool is_wrapper = field->label == BR_LABEL_MAP || field->message->shape == BR_SHAPE_VALUE;
     struct frame inner = {.parent = frame,
                           .plan = field->message,
                           .start = record->payload,
                           .record = record->payload,
                           .depth = frame->depth + !is_wrapper};
-    if (inner.depth > BR_MAX_DEPTH)
+    if (inner.depth > BR_MAX_DEPTH) {
         return refuse_malformed(walk, frame, "objects and lists nested too deep");
+    }
     return check_message(walk, &inner, record->payload + record->len);
 }
 
@@ -300,14 +323,17 @@ static bool check_known(struct walk *walk, const struct frame *frame, const stru
     const ProtobufCFieldDescriptor *field = frame->field;
     enum wire_type wire_type = wire_type_of(field->type);
     if (record->wire_type == wire_type) {
-        if (field->type == PROTOBUF_C_TYPE_STRING)
+        if (field->type == PROTOBUF_C_TYPE_STRING) {
             return check_text(walk, frame, record);
-        if (field->type == PROTOBUF_C_TYPE_MESSAGE)
+        }
+        if (field->type == PROTOBUF_C_TYPE_MESSAGE) {
             return check_submessage(walk, frame, record);
+        }
         return true;
     }
-    if (record->wire_type == WIRE_LENGTH && field->label == PROTOBUF_C_LABEL_REPEATED)
+    if (record->wire_type == WIRE_LENGTH && field->label == PROTOBUF_C_LABEL_REPEATED) {
         return check_packed(walk, frame, record, wire_type);
+    }
     /* Others take it for an unknown field. protobuf-c fails, or reads a bool from the bytes of a string. */
     return refuse_malformed(walk, frame, "a value of another type than the field has");
 }
@@ -321,12 +347,15 @@ static bool check_message(struct walk *walk, struct frame *frame, const uint8_t 
         frame->record = at;
         const char *fault = read_record(at, end, &record);
         frame->field = protobuf_c_message_descriptor_get_field(frame->plan->descriptor, record.number);
-        if (fault != NULL)
+        if (fault != NULL) {
             return refuse_malformed(walk, frame, fault);
-        if (!count_elements(walk, 1))
+        }
+        if (!count_elements(walk, 1)) {
             return false;
-        if (frame->field != NULL && !check_known(walk, frame, &record))
+        }
+        if (frame->field != NULL && !check_known(walk, frame, &record)) {
             return false;
+        }
         at = record.payload + record.len;
     }
     return true;
@@ -335,8 +364,9 @@ static bool check_message(struct walk *walk, struct frame *frame, const uint8_t 
 bool br_wire_check(const struct br_message_plan *plan, const uint8_t *bytes, size_t len, size_t max_elements,
                    struct br_violations *violations, struct br_status *st)
 {
-    if (len == 0)
+    if (len == 0) {
         return true;
+    }
     struct walk walk = {.bytes = bytes, .max_elements = max_elements, .violations = violations, .st = st};
     struct frame top = {.plan = plan, .start = bytes, .record = bytes, .depth = 1};
     return check_message(&walk, &top, bytes + len);

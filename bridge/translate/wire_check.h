@@ -1,6 +1,5 @@
 /*
- * Checks the bytes of a protobuf message before they are unpacked, since protobuf-c checks neither nesting
- * nor text.
+ * Checks the bytes of a protobuf message before they are unpacked, since protobuf-c checks neither nesting nor text.
  *
  * Pure. Threads: any.
  * Source: bridge_conventions.md section 8; https://protobuf.dev/programming-guides/encoding/
@@ -12,12 +11,10 @@
 #include "translate/json_read.h"
 #include "translate/violation.h"
 
-/* Levels of objects and lists, the message itself included; free JSON (google.protobuf.Struct) counts its
- * own. */
+/* Levels of objects and lists, the message itself included; free JSON (google.protobuf.Struct) counts its own. */
 #define BR_MAX_DEPTH 64
 
-/* Elements (fields on the wire, packed numbers included) of one message: bounds what a small message can
- * unfold into. */
+/* Elements (fields on the wire, packed numbers included) of one message: bounds what a small one can unfold into. */
 #define BR_MAX_WIRE_ELEMENTS 100000
 
 /*
@@ -27,11 +24,14 @@
 #define BR_MAX_ANSWER_ELEMENTS (4 * BR_MAX_JSON_VALUES)
 
 /*
- * Walks |bytes| by |plan|: well-formed records, nesting up to BR_MAX_DEPTH, at most |max_elements|,
- * every string UTF-8 without NUL. Unknown fields are skipped, groups included. |violations| gets one entry
- * that names the field, where there is one. Errors: INVALID_ARGUMENT/MALFORMED_MESSAGE    not a protobuf
- * message, a truncated one, or nested too deep INVALID_ARGUMENT/VALIDATION_FAILED    a string that is not
- * UTF-8 or holds a NUL RESOURCE_EXHAUSTED/MESSAGE_TOO_LARGE  too many elements
+ * Walks |bytes| by |plan|: well-formed records, nesting up to BR_MAX_DEPTH, at most |max_elements| elements, every
+ * string UTF-8 without NUL. Unknown fields are skipped, groups included.
+ * |plan|       borrowed.
+ * |bytes|      borrowed; |len| bytes, whatever was received.
+ * |violations| initialised; gets one entry that names the field, where there is one.
+ * Errors:      INVALID_ARGUMENT/MALFORMED_MESSAGE    not a protobuf message, a truncated one, or nested too deep
+ *              INVALID_ARGUMENT/VALIDATION_FAILED    a string that is not UTF-8 or holds a NUL
+ *              RESOURCE_EXHAUSTED/MESSAGE_TOO_LARGE  too many elements
  */
 bool br_wire_check(const struct br_message_plan *plan, const uint8_t *bytes, size_t len, size_t max_elements,
                    struct br_violations *violations, struct br_status *st) BR_MUST_CHECK;

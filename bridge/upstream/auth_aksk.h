@@ -4,8 +4,8 @@
  * Nothing is waited for. A signature that upstream refuses is never tried again: more than five of them lock the key.
  *
  * Threads: all functions on any.
- * Owns:    no secret: a set of credentials is taken for one signature at a time. A temporary key's security token, which
- *          goes out as a header, is copied into the call's arena.
+ * Owns:    no secret: a set of credentials is taken for one signature at a time. A temporary key's security
+ *          token, which goes out as a header, is copied into the call's arena.
  * Source:  aksk_vectors.md; wire_facts.md section 7; DESIGN.md section 7.
  */
 #ifndef BR_UPSTREAM_AUTH_AKSK_H

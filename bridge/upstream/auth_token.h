@@ -1,11 +1,11 @@
 /*
- * The credential seam over tokens of IAM: fetches one with the user's password, renews it before it ends, and lets calls
- * wait while there is none.
+ * The credential seam over tokens of IAM: fetches one with the user's password, renews it before it ends, and
+ * lets calls wait while there is none.
  *
- * One fetch is under way at a time, however many calls wait. From somewhere between 70 and 85 % of a token's life on a
- * call starts the next fetch, and goes on with the old token. A token at its very end is not handed out. After a failed
- * fetch the next one has to wait: calls fail at once until then. The credential files are looked at with every call: new
- * contents make the token one that is to be renewed, and lift the wait after a refusal.
+ * One fetch is under way at a time, however many calls wait. From somewhere between 70 and 85 % of a token's life
+ * on a call starts the next fetch, and goes on with the old token. A token at its very end is not handed out.
+ * After a failed fetch the next one has to wait: calls fail at once until then. The credential files are looked
+ * at with every call: new contents make the token one that is to be renewed, and lift the wait after a refusal.
  *
  * Threads: all functions on any. |ready| and the log lines come on the thread of the HTTP client.
  * Owns:    the token and each request's body; both are wiped before they are released. A copy of the token is in the
@@ -27,8 +27,8 @@
 #define BR_AUTH_TOKEN_PAUSE_MAX_MS 60000
 
 /*
- * The pause after IAM refused the credentials: BASE, doubling up to MAX, and up to a quarter more. IAM locks a user after
- * 5 wrong passwords in 15 minutes, as long as nobody changed that: this makes at most 4.
+ * The pause after IAM refused the credentials: BASE, doubling up to MAX, and up to a quarter more. IAM locks
+ * a user after 5 wrong passwords in 15 minutes, as long as nobody changed that: this makes at most 4.
  */
 #define BR_AUTH_TOKEN_REFUSED_BASE_MS 60000
 #define BR_AUTH_TOKEN_REFUSED_MAX_MS 900000
@@ -68,8 +68,8 @@ bool br_auth_token_create(const struct br_auth_token_config *config, struct br_a
 void br_auth_token_destroy(struct br_auth *auth);
 
 /*
- * Starts a fetch if a call would start one. At start, and as often as wanted after: a bridge that gets no calls while it
- * has no token would else never try again.
+ * Starts a fetch if a call would start one. At start, and as often as wanted after: a bridge that gets no
+ * calls while it has no token would else never try again.
  */
 void br_auth_token_prefetch(struct br_auth *auth);
 

@@ -1,9 +1,9 @@
 /*
  * Secrets from the files of one folder, read anew when the files change.
  *
- * A reader takes the newest complete set and gives it back: a set that is in use stays as it is while a newer one takes
- * its place, so no call is lost by a change. A folder that cannot be read for a while, or holds a half-written file, goes
- * on giving the set before, and says so in the log once for each change of the fault.
+ * A reader takes the newest complete set and gives it back: a set that is in use stays as it is while a newer
+ * one takes its place, so no call is lost by a change. A folder that cannot be read for a while, or holds a
+ * half-written file, goes on giving the set before, and says so in the log once for each change of the fault.
  *
  * Threads: take and give_back on any.
  * Owns:    the sets; their bytes are wiped when they are released.
@@ -57,6 +57,8 @@ void br_credentials_destroy(struct br_credentials *credentials);
 
 /* The newest complete set, never NULL; give it back with br_credentials_give_back(). */
 const struct br_credential_set *br_credentials_take(struct br_credentials *credentials) BR_MUST_CHECK;
+
+/* Once for each set that was taken; |set| may not be used after. Wiped when nobody has it and a newer one has come. */
 void br_credentials_give_back(struct br_credentials *credentials, const struct br_credential_set *set);
 
 #endif

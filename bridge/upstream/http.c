@@ -2,8 +2,9 @@
 
 void br_http_exchange_finish(struct br_http_exchange *exchange)
 {
-    if (exchange == NULL)
+    if (exchange == NULL) {
         return;
+    }
     br_buf_finish(&exchange->body_buf);
     br_buf_finish(&exchange->header_text);
     /* These pointed into the two buffers. */

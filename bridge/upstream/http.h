@@ -56,9 +56,7 @@ struct br_http_exchange {
 
 /* A client, behind two functions. */
 struct br_http {
-    /*
-     * Starts the exchange. Always ends in exactly one |done|, also when it could not be started.
-     */
+    /* Starts the exchange. Always ends in exactly one |done|, also when it could not be started. */
     void (*submit)(struct br_http *self, struct br_http_exchange *exchange);
     /*
      * Asks for an end: |done| follows soon, with BR_TRANSPORT_CANCELLED unless the exchange ended before.

@@ -47,8 +47,8 @@ static int64_t now_ms(void)
 /* ---- The outcome ---- */
 
 /*
- * What each result of libcurl means for the call; BROKEN becomes UNREACHABLE where nothing was sent. Source:
- * bridge_conventions.md section 2, and https://curl.se/libcurl/c/libcurl-errors.html for what each one says.
+ * What each result of libcurl means for the call; BROKEN becomes UNREACHABLE where nothing was sent.
+ * Source: bridge_conventions.md section 2, and https://curl.se/libcurl/c/libcurl-errors.html for what each one says.
  */
 static const struct {
     CURLcode code;
@@ -93,16 +93,17 @@ static void settle(struct transfer *transfer, CURLcode code)
     struct br_http_exchange *exchange = transfer->base.exchange;
     /* libcurl 7.88 says so of a header line above 100 KiB. */
     if (code == CURLE_OUT_OF_MEMORY && transfer->base.collect.header_bytes > 0 &&
-        !transfer->base.collect.headers_done)
+        !transfer->base.collect.headers_done) {
         transfer->base.refused = BR_HTTP_COLLECT_HEADERS_SIZE;
+    }
     if (code == CURLE_OK || transfer->base.refused != BR_HTTP_COLLECT_OK) {
         br_http_transfer_settle(&transfer->base);
         return;
     }
 
     /*
-     * Where a kept connection ended without an answer, libcurl connects anew by itself. When that fails, its result speaks
-     * of the new connection; the request went out on the one before.
+     * Where a kept connection ended without an answer, libcurl connects anew by itself. When that fails, its
+     * result speaks of the new connection; the request went out on the one before.
      */
     long sent_bytes = 0;
     (void)curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &sent_bytes);
@@ -110,11 +111,12 @@ static void settle(struct transfer *transfer, CURLcode code)
 
     /* The connect timeout is the only limit that libcurl knows here; the deadline may have passed with it. */
     if (code == CURLE_OPERATION_TIMEDOUT) {
-        if (now_ms() >= exchange->deadline_ms)
+        if (now_ms() >= exchange->deadline_ms) {
             br_http_transfer_fail_by_deadline(&transfer->base);
-        else
+        } else {
             br_http_exchange_fail(exchange, was_sent ? BR_TRANSPORT_BROKEN : BR_TRANSPORT_CONNECT_TIMEOUT,
                                   "OPERATION_TIMEDOUT", NULL);
+        }
         return;
     }
     if (code == CURLE_ABORTED_BY_CALLBACK && transfer->base.connection_count > 1) {
@@ -132,10 +134,11 @@ static void settle(struct transfer *transfer, CURLcode code)
             break;
         }
     }
-    if (failure == BR_TRANSPORT_BROKEN && !was_sent)
+    if (failure == BR_TRANSPORT_BROKEN && !was_sent) {
         failure = BR_TRANSPORT_UNREACHABLE;
-    else if ((failure == BR_TRANSPORT_UNREACHABLE || failure == BR_TRANSPORT_UNTRUSTED) && was_sent)
+    } else if ((failure == BR_TRANSPORT_UNREACHABLE || failure == BR_TRANSPORT_UNTRUSTED) && was_sent) {
         failure = BR_TRANSPORT_BROKEN;
+    }
     br_http_exchange_fail(exchange, failure, name,
                           exchange->failure_text[0] == '\0' ? curl_easy_strerror(code) : NULL);
 }
@@ -170,8 +173,9 @@ static int on_request(void *arg, char *remote_ip, char *local_ip, int remote_por
     (void)remote_port;
     (void)local_port;
     struct transfer *transfer = arg;
-    if (++transfer->base.connection_count > 1)
+    if (++transfer->base.connection_count > 1) {
         return CURL_PREREQFUNC_ABORT;
+    }
     long new_connections = 0;
     (void)curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &new_connections);
     transfer->base.exchange->reused_connection = new_connections == 0;
@@ -184,8 +188,9 @@ static int on_request(void *arg, char *remote_ip, char *local_ip, int remote_por
 static CURL *create_easy(const struct br_http_curl_config *config)
 {
     CURL *easy = curl_easy_init();
-    if (easy == NULL)
+    if (easy == NULL) {
         return NULL;
+    }
 
     /* The results are 0 where they are good. */
     unsigned bad = 0;
@@ -237,17 +242,20 @@ static struct curl_slist *build_headers(const struct br_http_exchange *exchange)
     /* No round trip for "100 Continue" before a large body. */
     const char *unwanted[2] = {"Expect:"};
     size_t unwanted_count = 1;
-    if (br_headers_find(headers, "content-type") == NULL)
+    if (br_headers_find(headers, "content-type") == NULL) {
         unwanted[unwanted_count++] = "Content-Type:"; /* a form, says libcurl of any body */
+    }
 
     size_t node_count = headers->count + unwanted_count;
     size_t text_bytes = 0;
-    for (size_t i = 0; i < headers->count; i++)
+    for (size_t i = 0; i < headers->count; i++) {
         text_bytes += strlen(headers->items[i].name) + strlen(headers->items[i].value) + sizeof ": ";
+    }
 
     struct curl_slist *nodes = malloc(node_count * sizeof *nodes + text_bytes);
-    if (nodes == NULL)
+    if (nodes == NULL) {
         return NULL;
+    }
     char *text = (char *)(nodes + node_count);
     char *end = text + text_bytes;
     for (size_t i = 0; i < headers->count; i++) {
@@ -257,10 +265,12 @@ static struct curl_slist *build_headers(const struct br_http_exchange *exchange)
         const char *separator = header->value[0] == '\0' ? ";" : ": ";
         text += 1 + snprintf(text, (size_t)(end - text), "%s%s%s", header->name, separator, header->value);
     }
-    for (size_t i = 0; i < unwanted_count; i++)
+    for (size_t i = 0; i < unwanted_count; i++) {
         nodes[headers->count + i].data = (char *)unwanted[i];
-    for (size_t i = 0; i < node_count; i++)
+    }
+    for (size_t i = 0; i < node_count; i++) {
         nodes[i].next = i + 1 < node_count ? &nodes[i + 1] : NULL;
+    }
     return nodes;
 }
 
@@ -322,8 +332,9 @@ static unsigned set_exchange(struct client *client, struct transfer *transfer)
 
 static void forget_exchange(struct transfer *transfer)
 {
-    if (transfer->easy != NULL)
+    if (transfer->easy != NULL) {
         (void)curl_easy_setopt(transfer->easy, CURLOPT_ERRORBUFFER, NULL);
+    }
     free(transfer->headers);
     transfer->headers = NULL;
 }
@@ -332,12 +343,14 @@ static bool start_transfer(void *arg, struct br_http_transfer *base)
 {
     struct client *client = arg;
     struct transfer *transfer = (struct transfer *)base;
-    if (transfer->easy == NULL)
+    if (transfer->easy == NULL) {
         transfer->easy = create_easy(&client->config);
+    }
     transfer->headers = build_headers(base->exchange);
     if (transfer->easy != NULL && transfer->headers != NULL && set_exchange(client, transfer) == 0 &&
-        curl_multi_add_handle(client->multi, transfer->easy) == CURLM_OK)
+        curl_multi_add_handle(client->multi, transfer->easy) == CURLM_OK) {
         return true;
+    }
     /* br_http_curl_create() has proved the options, so what is missing is memory. */
     forget_exchange(transfer);
     br_http_exchange_fail(base->exchange, BR_TRANSPORT_NO_MEMORY, "OUT_OF_MEMORY",
@@ -369,8 +382,9 @@ static bool end_finished(struct client *client)
     while ((message = curl_multi_info_read(client->multi, &left)) != NULL) {
         struct transfer *transfer = NULL;
         if (message->msg != CURLMSG_DONE ||
-            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer) != CURLE_OK)
+            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer) != CURLE_OK) {
             continue;
+        }
         settle(transfer, message->data.result);
         br_http_transfers_end(&transfer->base);
         any = true;
@@ -402,8 +416,9 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *kn
      */
     if (br_http_poll_watch(&client->poll, fd, known != NULL, (what & CURL_POLL_IN) != 0,
                            (what & CURL_POLL_OUT) != 0) &&
-        known == NULL)
+        known == NULL) {
         (void)curl_multi_assign(client->multi, fd, client);
+    }
     return 0;
 }
 
@@ -428,8 +443,9 @@ static void wait_for_events(struct client *client)
 
 static void run_timer(struct client *client)
 {
-    if (client->timer_ms == NO_TIMER || client->timer_ms > now_ms())
+    if (client->timer_ms == NO_TIMER || client->timer_ms > now_ms()) {
         return;
+    }
     client->timer_ms = NO_TIMER; /* first: libcurl sets it again from inside the call */
     int running;
     (void)curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
@@ -463,13 +479,15 @@ static void *run(void *arg)
 
 bool br_http_curl_global_init(struct br_status *st)
 {
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         return br_status_set(st, BR_INTERNAL, "CURL_INIT", "libcurl cannot be initialised");
+    }
     const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
-    if ((info->features & CURL_VERSION_ASYNCHDNS) == 0 || (info->features & CURL_VERSION_SSL) == 0)
+    if ((info->features & CURL_VERSION_ASYNCHDNS) == 0 || (info->features & CURL_VERSION_SSL) == 0) {
         return br_status_set(st, BR_INTERNAL, "CURL_INIT",
                              "libcurl %s lacks TLS or the asynchronous resolver: a name would stop all calls",
                              info->version);
+    }
     return true;
 }
 
@@ -487,8 +505,9 @@ static void cancel(struct br_http *self, struct br_http_exchange *exchange)
 static CURLM *create_multi(struct client *client)
 {
     CURLM *multi = curl_multi_init();
-    if (multi == NULL)
+    if (multi == NULL) {
         return NULL;
+    }
     /* The results are 0 where they are good. */
     int bad = 0;
     bad |= curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
@@ -523,18 +542,21 @@ static int start_thread(struct client *client)
 bool br_http_curl_create(const struct br_http_curl_config *config, struct br_http **out, struct br_status *st)
 {
     struct client *client = calloc(1, sizeof *client);
-    if (client == NULL)
+    if (client == NULL) {
         return br_status_set(st, BR_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "out of memory");
+    }
     client->base = (struct br_http){.submit = submit, .cancel = cancel};
     client->config = *config;
     client->timer_ms = NO_TIMER;
     /* libcurl would queue the others by itself, at a higher price and without looking at their deadlines. */
     int64_t running_max = (int64_t)config->max_connections * (config->http2 ? STREAMS_PER_CONNECTION : 1);
-    if (!br_http_transfers_init(&client->transfers, &engine, client, running_max, st))
+    if (!br_http_transfers_init(&client->transfers, &engine, client, running_max, st)) {
         goto err_client;
+    }
 
-    if (!br_http_poll_init(&client->poll, client->transfers.queue.wake_fd, st))
+    if (!br_http_poll_init(&client->poll, client->transfers.queue.wake_fd, st)) {
         goto err_transfers;
+    }
     client->multi = create_multi(client);
     if (client->multi == NULL) {
         br_status_set(st, BR_INTERNAL, "CURL_INIT", "libcurl refuses a multi handle");
@@ -574,8 +596,9 @@ err_client:
 
 void br_http_curl_destroy(struct br_http *http)
 {
-    if (http == NULL)
+    if (http == NULL) {
         return;
+    }
     struct client *client = (struct client *)http;
     br_http_queue_stop(&client->transfers.queue);
     (void)pthread_join(client->thread, NULL);

@@ -5,8 +5,9 @@
  * verified, TLS 1.2 or newer, HTTP/2 by ALPN where |http2| says so.
  *
  * Threads: create and destroy by the owner; submit and cancel by any one thread at a time per exchange;
- * |done| on the client's thread. Source:  bridge_conventions.md sections 2, 4 and 10; libcurl's multi_socket
- * interface.
+ *          |done| on the client's thread.
+ * Owns:    the thread, the connections and the queue; no exchange.
+ * Source:  bridge_conventions.md sections 2, 4 and 10; libcurl's multi_socket interface.
  */
 #ifndef BR_UPSTREAM_HTTP_CURL_H
 #define BR_UPSTREAM_HTTP_CURL_H
@@ -30,16 +31,13 @@ bool br_http_curl_global_init(struct br_status *st) BR_MUST_CHECK;
 /*
  * Starts a client.
  * |config| copied; its texts are kept until br_http_curl_destroy().
- * |out|    returned.
+ * |out|    returned; release with br_http_curl_destroy().
  * Errors:  RESOURCE_EXHAUSTED/OUT_OF_MEMORY, INTERNAL/CURL_INIT
  */
 bool br_http_curl_create(const struct br_http_curl_config *config, struct br_http **out,
                          struct br_status *st) BR_MUST_CHECK;
 
-/*
- * Cancels what is under way (each exchange gets its |done|), ends the thread and releases the client. Accepts
- * NULL.
- */
+/* Cancels what is under way (each exchange gets its |done|), ends the thread, releases the client. Accepts NULL. */
 void br_http_curl_destroy(struct br_http *http);
 
 #endif

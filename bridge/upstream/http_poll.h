@@ -17,20 +17,24 @@ struct br_http_poll {
 };
 
 /*
- * |wake_fd| kept: an eventfd that ends a wait; each write to it counts, and it need not be read.
- * Errors: RESOURCE_EXHAUSTED/OUT_OF_MEMORY
+ * |wake_fd| kept until br_http_poll_finish(): an eventfd that ends a wait; each write to it counts, and it
+ *           need not be read.
+ * Errors:   RESOURCE_EXHAUSTED/OUT_OF_MEMORY
  */
 bool br_http_poll_init(struct br_http_poll *poll, int wake_fd, struct br_status *st) BR_MUST_CHECK;
 
+/* Closes the epoll; |wake_fd| stays the caller's. */
 void br_http_poll_finish(struct br_http_poll *poll);
 
 /*
- * Watches |fd|, level-triggered. |known|: it is watched already and changes only what for.
+ * Watches |fd|, level-triggered.
+ * |known| it is watched already and changes only what for.
  * Returns false, logged, when the system refuses.
  */
 bool br_http_poll_watch(struct br_http_poll *poll, int fd, bool known, bool readable,
                         bool writable) BR_MUST_CHECK;
 
+/* Watches |fd| no more. */
 void br_http_poll_forget(struct br_http_poll *poll, int fd);
 
 /* Neither |readable| nor |writable|: the socket has an error. */

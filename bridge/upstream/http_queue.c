@@ -8,9 +8,10 @@
 bool br_http_queue_init(struct br_http_queue *queue, struct br_status *st)
 {
     int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (wake_fd < 0)
+    if (wake_fd < 0) {
         return br_status_set(st, BR_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "cannot make an eventfd: %s",
                              strerror(errno));
+    }
     *queue = (struct br_http_queue){.wake_fd = wake_fd};
     /* Cannot fail with default attributes on Linux. */
     (void)pthread_mutex_init(&queue->lock, NULL);
@@ -60,9 +61,9 @@ void br_http_queue_submit(struct br_http_queue *queue, struct br_http_exchange *
 void br_http_queue_cancel(struct br_http_queue *queue, struct br_http_exchange *exchange)
 {
     pthread_mutex_lock(&queue->lock);
-    if (exchange->queued)
+    if (exchange->queued) {
         exchange->cancelled = true;
-    else if (exchange->client != NULL) {
+    } else if (exchange->client != NULL) {
         exchange->cancelled = true;
         append(queue, exchange);
     }
@@ -106,8 +107,9 @@ bool br_http_queue_release(struct br_http_queue *queue, struct br_http_exchange 
 {
     pthread_mutex_lock(&queue->lock);
     bool released = !exchange->queued;
-    if (released)
+    if (released) {
         exchange->client = NULL;
+    }
     pthread_mutex_unlock(&queue->lock);
     return released;
 }

@@ -23,6 +23,7 @@ struct br_http_queue {
 };
 
 /*
+ * |queue| becomes empty; release with br_http_queue_finish() once this has succeeded.
  * Errors: RESOURCE_EXHAUSTED/OUT_OF_MEMORY
  */
 bool br_http_queue_init(struct br_http_queue *queue, struct br_status *st) BR_MUST_CHECK;

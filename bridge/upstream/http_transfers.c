@@ -40,8 +40,9 @@ void br_http_exchange_fail(struct br_http_exchange *exchange, enum br_transport_
     exchange->answer = (struct br_http_answer){.headers = exchange->answer.headers};
     exchange->failure = failure;
     exchange->failure_name = name;
-    if (text != NULL)
+    if (text != NULL) {
         (void)snprintf(exchange->failure_text, sizeof exchange->failure_text, "%s", text);
+    }
 }
 
 void br_http_transfer_settle(struct br_http_transfer *transfer)
@@ -50,14 +51,15 @@ void br_http_transfer_settle(struct br_http_transfer *transfer)
     switch (transfer->refused) {
     case BR_HTTP_COLLECT_OK:
     case BR_HTTP_COLLECT_BODY_CUT:
-        if (br_http_collect_end(&transfer->collect))
+        if (br_http_collect_end(&transfer->collect)) {
             exchange->failure_text[0] = '\0';
-        else if (!transfer->collect.headers_done)
+        } else if (!transfer->collect.headers_done) {
             br_http_exchange_fail(exchange, BR_TRANSPORT_BROKEN, "PARTIAL_FILE",
                                   "the connection ended within the answer's headers");
-        else
+        } else {
             br_http_exchange_fail(exchange, BR_TRANSPORT_FAILED, "WEIRD_SERVER_REPLY",
                                   "the answer's status is above 599");
+        }
         break;
     case BR_HTTP_COLLECT_BODY_SIZE:
         br_http_exchange_fail(exchange, BR_TRANSPORT_TOO_LARGE, "FILESIZE_EXCEEDED",
@@ -84,11 +86,13 @@ void br_http_transfer_fail_by_deadline(struct br_http_transfer *transfer)
 struct br_http_transfer *br_http_transfers_peek_spare(struct br_http_transfers *transfers)
 {
     struct br_http_transfer *transfer = TAILQ_FIRST(&transfers->spare);
-    if (transfer != NULL)
+    if (transfer != NULL) {
         return transfer;
+    }
     transfer = transfers->engine->create(transfers->arg);
-    if (transfer == NULL)
+    if (transfer == NULL) {
         return NULL;
+    }
     transfer->transfers = transfers;
     TAILQ_INSERT_HEAD(&transfers->spare, transfer, line);
     transfers->spare_count++;
@@ -118,8 +122,9 @@ void br_http_transfers_end(struct br_http_transfer *transfer)
 {
     struct br_http_transfers *transfers = transfer->transfers;
     struct br_http_exchange *exchange = transfer->exchange;
-    if (!br_http_queue_release(&transfers->queue, exchange))
+    if (!br_http_queue_release(&transfers->queue, exchange)) {
         return;
+    }
 
     if (transfer->running) {
         transfers->engine->stop(transfers->arg, transfer);
@@ -128,8 +133,9 @@ void br_http_transfers_end(struct br_http_transfer *transfer)
         TAILQ_REMOVE(line_of(transfers, exchange), transfer, line);
     }
     TAILQ_REMOVE(&transfers->by_deadline, transfer, by_deadline);
-    if (!exchange->answered)
+    if (!exchange->answered) {
         br_http_collect_end_headers(&transfer->collect);
+    }
     put_spare(transfers, transfer);
     exchange->done(exchange);
 }
@@ -171,12 +177,14 @@ int64_t br_http_transfers_deadline_ms(const struct br_http_transfers *transfers)
 static void insert_by_deadline(struct br_http_transfers *transfers, struct br_http_transfer *transfer)
 {
     struct br_http_transfer *earlier = TAILQ_LAST(&transfers->by_deadline, br_http_transfer_list);
-    while (earlier != NULL && earlier->exchange->deadline_ms > transfer->exchange->deadline_ms)
+    while (earlier != NULL && earlier->exchange->deadline_ms > transfer->exchange->deadline_ms) {
         earlier = TAILQ_PREV(earlier, br_http_transfer_list, by_deadline);
-    if (earlier != NULL)
+    }
+    if (earlier != NULL) {
         TAILQ_INSERT_AFTER(&transfers->by_deadline, earlier, transfer, by_deadline);
-    else
+    } else {
         TAILQ_INSERT_HEAD(&transfers->by_deadline, transfer, by_deadline);
+    }
 }
 
 /* Lines |exchange| up; |transfer| is the first spare one. */
@@ -198,8 +206,9 @@ static bool has_line_break(const struct br_headers *headers)
 {
     for (size_t i = 0; i < headers->count; i++) {
         if (strpbrk(headers->items[i].name, "\r\n") != NULL ||
-            strpbrk(headers->items[i].value, "\r\n") != NULL)
+            strpbrk(headers->items[i].value, "\r\n") != NULL) {
             return true;
+        }
     }
     return false;
 }
@@ -230,8 +239,9 @@ bool br_http_transfers_take(struct br_http_transfers *transfers)
         case BR_HTTP_QUEUE_EMPTY:
             return true;
         case BR_HTTP_QUEUE_STOPPED:
-            if (TAILQ_EMPTY(&transfers->by_deadline))
+            if (TAILQ_EMPTY(&transfers->by_deadline)) {
                 return false;
+            }
             end_all(transfers);
             break;
         case BR_HTTP_QUEUE_SUBMITTED:

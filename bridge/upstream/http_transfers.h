@@ -67,6 +67,7 @@ bool br_http_transfers_init(struct br_http_transfers *transfers, const struct br
 
 /* Destroys the spare transfers; there must be no others. May come on another thread than the finish. */
 void br_http_transfers_destroy_spare(struct br_http_transfers *transfers);
+/* Releases the queue. Every exchange has had its |done|, and the spare transfers are destroyed. */
 void br_http_transfers_finish(struct br_http_transfers *transfers);
 
 /* The transfer that the next exchange will get; NULL: no memory. */

@@ -28,6 +28,7 @@ struct br_retry_budget {
     atomic_int fifths;
 };
 
+/* |budget| becomes the reserve. Before other threads use it; there is nothing to release. */
 void br_retry_budget_init(struct br_retry_budget *budget);
 
 /* A call was made: it earns a fifth of a retry. */
@@ -45,8 +46,8 @@ struct br_retry_question {
 };
 
 /*
- * The pause before the next attempt, in milliseconds; -1: no further attempt. Takes a retry out of |budget| when it says
- * yes, so ask once for each failure. A pause that would pass the deadline is a no.
+ * The pause before the next attempt, in milliseconds; -1: no further attempt. Takes a retry out of |budget|
+ * when it says yes, so ask once for each failure. A pause that would pass the deadline is a no.
  */
 int64_t br_retry_delay_ms(struct br_retry_budget *budget, const struct br_retry_question *question);
 

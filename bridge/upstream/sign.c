@@ -49,8 +49,9 @@ static void write_hex(const unsigned char hash[BR_SIGN_HASH_BYTES], char out[BR_
 static bool hash_hex(struct bytes data, char out[BR_SIGN_HEX_CAP], struct br_status *st)
 {
     unsigned char hash[BR_SIGN_HASH_BYTES];
-    if (EVP_Digest(data.data, data.len, hash, NULL, EVP_sha256(), NULL) != 1)
+    if (EVP_Digest(data.data, data.len, hash, NULL, EVP_sha256(), NULL) != 1) {
         return crypto_failed("SHA-256", st);
+    }
     write_hex(hash, out);
     return true;
 }
@@ -61,8 +62,9 @@ static bool hmac(const void *key, size_t key_len, struct bytes data, unsigned ch
 {
     size_t len;
     if (EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key, key_len, (const unsigned char *)data.data,
-                  data.len, out, BR_SIGN_HASH_BYTES, &len) == NULL)
+                  data.len, out, BR_SIGN_HASH_BYTES, &len) == NULL) {
         return crypto_failed("HMAC-SHA256", st);
+    }
     return true;
 }
 
@@ -70,12 +72,15 @@ static bool hmac(const void *key, size_t key_len, struct bytes data, unsigned ch
 
 static int hex_value(char c)
 {
-    if (c >= '0' && c <= '9')
+    if (c >= '0' && c <= '9') {
         return c - '0';
-    if (c >= 'a' && c <= 'f')
+    }
+    if (c >= 'a' && c <= 'f') {
         return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
+    }
+    if (c >= 'A' && c <= 'F') {
         return c - 'A' + 10;
+    }
     return -1;
 }
 
@@ -112,8 +117,9 @@ static char *encode(struct bytes raw, enum encoding encoding, struct br_arena *a
 {
     static const char digits[] = "0123456789ABCDEF";
     char *text = br_arena_alloc(arena, 3 * raw.len + 1);
-    if (text == NULL)
+    if (text == NULL) {
         return NULL;
+    }
     char *at = text;
     for (size_t i = 0; i < raw.len; i++) {
         char c = raw.data[i];
@@ -174,13 +180,16 @@ static char *write_host(const struct url *url, struct br_arena *arena)
     if (colon != NULL) {
         host.len = (size_t)(colon - host.data);
         port.data = colon + 1;
-        while (port.data < end && *port.data == '0')
+        while (port.data < end && *port.data == '0') {
             port.data++;
+        }
         port.len = (size_t)(end - port.data);
     }
     const char *default_port = url->is_https ? "443" : "80";
-    if (port.len == 0 || (port.len == strlen(default_port) && memcmp(port.data, default_port, port.len) == 0))
+    if (port.len == 0 ||
+        (port.len == strlen(default_port) && memcmp(port.data, default_port, port.len) == 0)) {
         return br_arena_strndup(arena, host.data, host.len);
+    }
     return br_arena_printf(arena, "%.*s:%.*s", (int)host.len, host.data, (int)port.len, port.data);
 }
 
@@ -225,8 +234,9 @@ static int order_credential(const void *left, const void *right)
     const struct param *a = left;
     const struct param *b = right;
     int order = strcasecmp(a->encoded_key, b->encoded_key);
-    if (order == 0)
+    if (order == 0) {
         order = strcmp(a->encoded_key, b->encoded_key);
+    }
     return order != 0 ? order : compare_index(a, b);
 }
 
@@ -252,44 +262,51 @@ static char *write_query(struct bytes query, enum query_form form, struct br_are
         [QUERY_PAYLOAD] = order_payload,
     };
     size_t most = 1;
-    for (size_t i = 0; i < query.len; i++)
+    for (size_t i = 0; i < query.len; i++) {
         most += query.data[i] == '&';
+    }
     struct param *params = br_arena_alloc(arena, most * sizeof *params);
     char *rest = br_arena_strndup(arena, query.data, query.len);
-    if (params == NULL || rest == NULL)
+    if (params == NULL || rest == NULL) {
         return NULL;
+    }
 
     size_t count = 0;
     size_t text_bytes = 1;
     enum encoding encoding = form == QUERY_PAYLOAD ? ENCODE_FORM : ENCODE_PART;
     for (char *part = strsep(&rest, "&"); part != NULL; part = strsep(&rest, "&")) {
-        if (*part == '\0')
+        if (*part == '\0') {
             continue;
+        }
         char *value = part;
         char *key = strsep(&value, "=");
         struct param *param = &params[count];
         param->index = count++;
         param->key = (struct bytes){.data = key, .len = decode(key, strlen(key), true)};
         param->value = (struct bytes){.data = ""};
-        if (value != NULL)
+        if (value != NULL) {
             param->value = (struct bytes){.data = value, .len = decode(value, strlen(value), true)};
+        }
         param->encoded_key = encode(param->key, encoding, arena);
         param->encoded_value = encode(param->value, encoding, arena);
-        if (param->encoded_key == NULL || param->encoded_value == NULL)
+        if (param->encoded_key == NULL || param->encoded_value == NULL) {
             return NULL;
+        }
         text_bytes += strlen(param->encoded_key) + strlen(param->encoded_value) + strlen("&=");
     }
     qsort(params, count, sizeof *params, orders[form]);
 
     char *text = br_arena_alloc(arena, text_bytes);
-    if (text == NULL)
+    if (text == NULL) {
         return NULL;
+    }
     size_t len = 0;
     for (size_t i = 0; i < count; i++) {
         /* The Credential dialect signs only the first of the values that share a key. */
         if (form == QUERY_CREDENTIAL && i > 0 &&
-            strcmp(params[i].encoded_key, params[i - 1].encoded_key) == 0)
+            strcmp(params[i].encoded_key, params[i - 1].encoded_key) == 0) {
             continue;
+        }
         len += (size_t)snprintf(text + len, text_bytes - len, "%s%s=%s", len > 0 ? "&" : "",
                                 params[i].encoded_key, params[i].encoded_value);
     }
@@ -308,19 +325,22 @@ static char *canonical_value(enum br_sign_dialect dialect, const char *value, st
 {
     size_t len = strlen(value);
     if (dialect == BR_SIGN_ACCESS) {
-        for (; is_space(*value); len--)
+        for (; is_space(*value); len--) {
             value++;
-        while (len > 0 && is_space(value[len - 1]))
+        }
+        while (len > 0 && is_space(value[len - 1])) {
             len--;
+        }
         return br_arena_strndup(arena, value, len);
     }
     char *text = br_arena_alloc(arena, len + 1);
     char *at = text;
     for (; text != NULL && *value != '\0'; value++) {
-        if (!is_space(*value))
+        if (!is_space(*value)) {
             *at++ = *value;
-        else if (at == text || at[-1] != ' ')
+        } else if (at == text || at[-1] != ' ') {
             *at++ = ' ';
+        }
     }
     return text;
 }
@@ -334,12 +354,14 @@ static bool write_headers(enum br_sign_dialect dialect, const struct br_headers 
     for (size_t i = 0; i < headers->count; i++) {
         const char *name = headers->items[i].name;
         const char *value = canonical_value(dialect, headers->items[i].value, arena);
-        if (value == NULL)
+        if (value == NULL) {
             return false;
+        }
         *lines = br_arena_printf(arena, "%s%s:%s\n", *lines, name, value);
         *names = br_arena_printf(arena, "%s%s%s", *names, i > 0 ? ";" : "", name);
-        if (*lines == NULL || *names == NULL)
+        if (*lines == NULL || *names == NULL) {
             return false;
+        }
     }
     return true;
 }
@@ -353,8 +375,9 @@ static bool write_headers(enum br_sign_dialect dialect, const struct br_headers 
 static char *write_path(const struct url *url, struct br_arena *arena)
 {
     char *path = br_arena_strndup(arena, url->path.data, url->path.len);
-    if (path == NULL)
+    if (path == NULL) {
         return NULL;
+    }
     struct bytes raw = {.data = path, .len = decode(path, url->path.len, false)};
     char *encoded = encode(raw, ENCODE_PATH, arena);
     bool has_slash = raw.len > 0 && raw.data[raw.len - 1] == '/';
@@ -368,8 +391,9 @@ bool br_sign_build_canonical(enum br_sign_dialect dialect, const struct br_sign_
     struct url url = split_url(request->url);
     enum query_form form = dialect == BR_SIGN_ACCESS ? QUERY_ACCESS : QUERY_CREDENTIAL;
     struct bytes payload = {.data = ""};
-    if (request->body != NULL)
+    if (request->body != NULL) {
         payload = (struct bytes){.data = request->body, .len = request->body_len};
+    }
 
     /* The Credential dialect takes the query of a POST without a body for the body. */
     bool query_is_payload =
@@ -379,20 +403,23 @@ bool br_sign_build_canonical(enum br_sign_dialect dialect, const struct br_sign_
     const char *header_lines;
     const char *signed_names;
     if (query == NULL || path == NULL ||
-        !write_headers(dialect, signed_headers, arena, &header_lines, &signed_names))
+        !write_headers(dialect, signed_headers, arena, &header_lines, &signed_names)) {
         return br_arena_fail(arena, st);
+    }
     if (query_is_payload) {
         payload = (struct bytes){.data = query, .len = strlen(query)};
         query = "";
     }
 
     char payload_hash[BR_SIGN_HEX_CAP];
-    if (!hash_hex(payload, payload_hash, st))
+    if (!hash_hex(payload, payload_hash, st)) {
         return false;
+    }
     const char *text = br_arena_printf(arena, "%s\n%s\n%s\n%s\n%s\n%s", request->verb, path, query,
                                        header_lines, signed_names, payload_hash);
-    if (text == NULL)
+    if (text == NULL) {
         return br_arena_fail(arena, st);
+    }
     *out = (struct br_sign_canonical){.text = text, .signed_names = signed_names};
     return true;
 }
@@ -404,10 +431,11 @@ bool br_sign_format_date(int64_t unix_s, char out[BR_SIGN_DATE_CAP], struct br_s
     struct tm utc;
     time_t seconds = unix_s;
     /* Outside these years the form has another length. */
-    if (unix_s < 0 || unix_s > YEAR_9999_END || gmtime_r(&seconds, &utc) == NULL)
+    if (unix_s < 0 || unix_s > YEAR_9999_END || gmtime_r(&seconds, &utc) == NULL) {
         return br_status_set(st, BR_INTERNAL, "SIGNING_FAILED",
                              "the request cannot be signed: the clock says %lld s since 1970",
                              (long long)unix_s);
+    }
     size_t len = strftime(out, BR_SIGN_DATE_CAP, "%Y%m%dT%H%M%SZ", &utc);
     assert(len == BR_SIGN_DATE_CAP - 1);
     return true;
@@ -417,12 +445,14 @@ bool br_sign_build_string(const char *date, const char *scope, const char *canon
                           const char **out, struct br_status *st)
 {
     char hash[BR_SIGN_HEX_CAP];
-    if (!hash_hex((struct bytes){.data = canonical, .len = strlen(canonical)}, hash, st))
+    if (!hash_hex((struct bytes){.data = canonical, .len = strlen(canonical)}, hash, st)) {
         return false;
+    }
     const char *text = scope == NULL ? br_arena_printf(arena, ALGORITHM "\n%s\n%s", date, hash)
                                      : br_arena_printf(arena, ALGORITHM "\n%s\n%s\n%s", date, scope, hash);
-    if (text == NULL)
+    if (text == NULL) {
         return br_arena_fail(arena, st);
+    }
     *out = text;
     return true;
 }
@@ -433,8 +463,9 @@ bool br_sign_derive_key(const char *secret_key, const char *date, const char *re
     /* Not printf: it works on copies of its own, which nobody could wipe. */
     size_t first_len = strlen(KEY_PREFIX) + strlen(secret_key);
     char *first = br_arena_alloc(arena, first_len);
-    if (first == NULL)
+    if (first == NULL) {
         return br_arena_fail(arena, st);
+    }
     memcpy(first, KEY_PREFIX, strlen(KEY_PREFIX));
     memcpy(first + strlen(KEY_PREFIX), secret_key, first_len - strlen(KEY_PREFIX));
     unsigned char key[BR_SIGN_HASH_BYTES];
@@ -442,8 +473,9 @@ bool br_sign_derive_key(const char *secret_key, const char *date, const char *re
               hmac(key, sizeof key, (struct bytes){.data = region, .len = strlen(region)}, key, st) &&
               hmac(key, sizeof key, (struct bytes){.data = service, .len = strlen(service)}, key, st) &&
               hmac(key, sizeof key, (struct bytes){.data = SCOPE_END, .len = strlen(SCOPE_END)}, key, st);
-    if (ok)
+    if (ok) {
         memcpy(out, key, sizeof key);
+    }
     OPENSSL_cleanse(key, sizeof key);
     OPENSSL_cleanse(first, first_len);
     return ok;
@@ -454,8 +486,9 @@ bool br_sign_compute(const void *key, size_t key_len, const char *string_to_sign
 {
     unsigned char signature[BR_SIGN_HASH_BYTES];
     struct bytes data = {.data = string_to_sign, .len = strlen(string_to_sign)};
-    if (!hmac(key, key_len, data, signature, st))
+    if (!hmac(key, key_len, data, signature, st)) {
         return false;
+    }
     write_hex(signature, out);
     return true;
 }
@@ -466,16 +499,18 @@ bool br_sign_compute(const void *key, size_t key_len, const char *string_to_sign
 static bool copy_optional(const char *text, struct br_arena *arena, const char **out)
 {
     *out = NULL;
-    if (text == NULL || text[0] == '\0')
+    if (text == NULL || text[0] == '\0') {
         return true;
+    }
     *out = br_arena_strndup(arena, text, strlen(text));
     return *out != NULL;
 }
 
 static void add_header(struct br_headers *headers, const char *name, const char *value)
 {
-    if (value != NULL)
+    if (value != NULL) {
         headers->items[headers->count++] = (struct br_header){.name = name, .value = value};
+    }
 }
 
 /* |scope| NULL: the Access dialect, where the secret key itself signs. */
@@ -483,11 +518,13 @@ static bool sign_string(const struct br_sign_key *key, const struct br_sign_requ
                         const char *date, const char *scope, const char *string, struct br_arena *arena,
                         char out[BR_SIGN_HEX_CAP], struct br_status *st)
 {
-    if (scope == NULL)
+    if (scope == NULL) {
         return br_sign_compute(key->secret_key, strlen(key->secret_key), string, out, st);
+    }
     unsigned char derived[BR_SIGN_HASH_BYTES];
-    if (!br_sign_derive_key(key->secret_key, date, request->region, request->service, arena, derived, st))
+    if (!br_sign_derive_key(key->secret_key, date, request->region, request->service, arena, derived, st)) {
         return false;
+    }
     bool ok = br_sign_compute(derived, sizeof derived, string, out, st);
     OPENSSL_cleanse(derived, sizeof derived);
     return ok;
@@ -498,8 +535,9 @@ bool br_sign(const struct br_sign_key *key, enum br_sign_dialect dialect,
              struct br_status *st)
 {
     char date_text[BR_SIGN_DATE_CAP];
-    if (!br_sign_format_date(request->unix_s, date_text, st))
+    if (!br_sign_format_date(request->unix_s, date_text, st)) {
         return false;
+    }
 
     struct url url = split_url(request->url);
     const char *date = br_arena_strndup(arena, date_text, strlen(date_text));
@@ -509,14 +547,16 @@ bool br_sign(const struct br_sign_key *key, enum br_sign_dialect dialect,
     const char *token;
     if (date == NULL || host == NULL || items == NULL ||
         !copy_optional(request->project_id, arena, &project_id) ||
-        !copy_optional(key->security_token, arena, &token))
+        !copy_optional(key->security_token, arena, &token)) {
         return br_arena_fail(arena, st);
+    }
     const char *scope = NULL;
     if (dialect == BR_SIGN_CREDENTIAL) {
         scope = br_arena_printf(arena, "%.*s/%s/%s/" SCOPE_END, BR_SIGN_DAY_LEN, date, request->region,
                                 request->service);
-        if (scope == NULL)
+        if (scope == NULL) {
             return br_arena_fail(arena, st);
+        }
     }
 
     /*
@@ -539,15 +579,17 @@ bool br_sign(const struct br_sign_key *key, enum br_sign_dialect dialect,
     char signature[BR_SIGN_HEX_CAP];
     if (!br_sign_build_canonical(dialect, request, &signed_headers, arena, &canonical, st) ||
         !br_sign_build_string(date, scope, canonical.text, arena, &string, st) ||
-        !sign_string(key, request, date, scope, string, arena, signature, st))
+        !sign_string(key, request, date, scope, string, arena, signature, st)) {
         return false;
+    }
 
     const char *authorization =
         br_arena_printf(arena, ALGORITHM " %s%s%s%s, SignedHeaders=%s, Signature=%s",
                         is_access ? "Access=" : "Credential=", key->access_key, is_access ? "" : "/",
                         is_access ? "" : scope, canonical.signed_names, signature);
-    if (authorization == NULL)
+    if (authorization == NULL) {
         return br_arena_fail(arena, st);
+    }
     struct br_headers headers = {.items = items};
     add_header(&headers, "X-Sdk-Date", date);
     add_header(&headers, "X-Project-Id", project_id);

@@ -2,8 +2,10 @@
  * The stages of br_sign(), one function each, for sign.c and for the tests: published vectors give the result
  * of every stage.
  *
- * All: pure, any thread; results are in |arena|; out-parameters are written on success only; errors are those
- * of br_sign().
+ * Results are in |arena|; parameters are borrowed; out-parameters are written on success only; errors are those of
+ * br_sign(), which says what each one means.
+ *
+ * Pure. Threads: any.
  */
 #ifndef BR_UPSTREAM_SIGN_STAGES_H
 #define BR_UPSTREAM_SIGN_STAGES_H

@@ -177,6 +177,14 @@ class Drift(WithBridges):
         self.assertEqual(len(seen), len(set(seen)))
 
 
+    def test_codes_without_a_row_are_logged_once_each(self):
+        bridge, stub = self.start()
+        for _ in range(3):
+            self.fails(self.update("fault-code-400-ModelArts.50015001", stub), C.INVALID_ARGUMENT, "MODELARTS_50015001")
+            self.fails(self.update("fault-code-404-ModelArts.3502", stub), C.NOT_FOUND, "MODELARTS_3502")
+        self.assertEqual([e["what"] for e in bridge.events("upstream_unmapped_code")], ["MODELARTS_50015001"])
+
+
 class Metadata(WithBridges):
     def test_further_keys_go_up_and_come_back(self):
         with socket.socket() as server:

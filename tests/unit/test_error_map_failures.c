@@ -2,14 +2,11 @@
 
 #include <stdio.h>
 
-/* Has no memory: none is needed. */
-static struct br_arena arena;
-
 static struct br_error transport(enum br_transport_failure failure, const struct br_method *method)
 {
     struct br_error error;
     memset(&error, 0xff, sizeof error);
-    br_error_from_transport(failure, "SOME_FAILURE", NULL, method, &arena, &error);
+    br_error_from_transport(failure, "SOME_FAILURE", NULL, method, &error);
     expect_sane(&error);
     assert_string_equal(error.domain, BR_DOMAIN_BRIDGE);
     assert_int_equal(error.metadata_count, 1);
@@ -61,14 +58,13 @@ static void test_transport_text_is_added_and_cleaned(void **state)
 {
     (void)state;
     struct br_error error;
-    br_error_from_transport(BR_TRANSPORT_UNREACHABLE, NULL, "Could not resolve\nhost: x", &once, &arena,
-                            &error);
+    br_error_from_transport(BR_TRANSPORT_UNREACHABLE, NULL, "Could not resolve\nhost: x", &once, &error);
     assert_string_equal(error.st.msg,
                         "ModelArts cannot be reached; nothing was sent: Could not resolve host: x");
     assert_int_equal(error.metadata_count, 0);
-    br_error_from_transport(BR_TRANSPORT_UNREACHABLE, NULL, "", &once, &arena, &error);
+    br_error_from_transport(BR_TRANSPORT_UNREACHABLE, NULL, "", &once, &error);
     assert_string_equal(error.st.msg, "ModelArts cannot be reached; nothing was sent");
-    br_error_from_transport(BR_TRANSPORT_UNREACHABLE, NULL, "bad \xff text", &once, &arena, &error);
+    br_error_from_transport(BR_TRANSPORT_UNREACHABLE, NULL, "bad \xff text", &once, &error);
     assert_string_equal(error.st.msg, "ModelArts cannot be reached; nothing was sent: bad ");
 }
 
@@ -86,7 +82,7 @@ static void test_transport_text_that_repeats_the_message_is_dropped(void **state
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct br_error error;
-        br_error_from_transport(cases[i].failure, NULL, "the same again", &once, &arena, &error);
+        br_error_from_transport(cases[i].failure, NULL, "the same again", &once, &error);
         assert_string_equal(error.st.msg, cases[i].message);
     }
 }
