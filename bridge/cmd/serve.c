@@ -2,6 +2,7 @@
 #include "cmd/cmd.h"
 #include "cmd/serve_settings.h"
 #include "cmd/upstream_setup.h"
+#include "serve/admin.h"
 #include "serve/drift.h"
 #include "serve/server.h"
 #include "translate/named_rules.h"
@@ -122,6 +123,9 @@ static int serve(const struct br_serve_settings *settings, const sigset_t *endin
     struct br_drift_log *drift = NULL;
     struct br_upstream_setup setup = {0};
     struct br_server *server = NULL;
+    struct br_metrics *metrics = NULL;
+    struct br_call_metrics *call_metrics = NULL;
+    struct br_admin *admin = NULL;
     int code = BR_EXIT_FAILED;
 
     if (!br_contract_create(&br_schema_linked, br_named_functions, br_named_functions_count, &contract,
@@ -131,7 +135,9 @@ static int serve(const struct br_serve_settings *settings, const sigset_t *endin
         goto done;
     }
     drift = br_drift_log_create();
-    if (drift == NULL) {
+    metrics = br_metrics_create();
+    call_metrics = metrics != NULL ? br_call_metrics_create(metrics) : NULL;
+    if (drift == NULL || call_metrics == NULL) {
         (void)br_status_set(&st, BR_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "out of memory at start");
         (void)br_cmd_fail(code, &st);
         goto done;
@@ -141,6 +147,15 @@ static int serve(const struct br_serve_settings *settings, const sigset_t *endin
         code = fail_start(&st);
         goto done;
     }
+    if (settings->admin_listen != NULL) {
+        const struct br_admin_config admin_config = {.address = settings->admin_listen, .metrics = metrics};
+        if (!br_admin_create(&admin_config, &admin, &st)) {
+            code = fail_start(&st);
+            goto done;
+        }
+        BR_LOG(BR_LOG_INFO, "admin_listening", br_log_text("address", br_admin_address(admin)));
+    }
+    setup.call.metrics = call_metrics;
     setup.call.drift = settings->upstream_drift != BR_DRIFT_IGNORE ? br_drift_log_observer(drift) : NULL;
     const struct br_server_config config = {
         .listen = {.addresses = settings->listen,
@@ -170,8 +185,11 @@ static int serve(const struct br_serve_settings *settings, const sigset_t *endin
     code = BR_EXIT_OK;
 
 done:
+    br_admin_destroy(admin);
     br_server_destroy(server);
     br_upstream_setup_finish(&setup);
+    br_call_metrics_destroy(call_metrics);
+    br_metrics_destroy(metrics);
     br_drift_log_destroy(drift);
     br_contract_destroy(contract);
     if (code == BR_EXIT_OK) {

@@ -250,6 +250,13 @@ static const struct br_setting rows[] = {
      .metavar = "FILE",
      .help = "Rows that replace or add to the table of ModelArts' error codes: tab-separated, as in "
              "bridge/translate/error_codes.tsv."},
+    {.flag = "admin-listen",
+     .kind = BR_SETTING_TEXT,
+     FIELD(admin_listen),
+     .metavar = "ADDRESS",
+     .help = "Where /metrics and /livez are answered over plain HTTP: HOST:PORT (port 0: any free one; an "
+             "IPv6 address in "
+             "brackets), such as 127.0.0.1:9090. None unless set."},
     {.flag = "log-level",
      .kind = BR_SETTING_CHOICE,
      FIELD(log_level),

@@ -72,6 +72,7 @@ struct br_serve_settings {
     struct br_texts return_header;
     const char *error_overrides; /* NULL: none */
     int upstream_drift;          /* enum br_drift_mode */
+    const char *admin_listen;    /* NULL: no admin port */
     int log_level;               /* enum br_log_level */
 };
 

@@ -357,6 +357,7 @@ void br_call_refuse(struct br_call *call, const struct br_status *st)
 struct drift_counter {
     struct br_drift_observer observer; /* first */
     struct br_drift_observer *next;    /* NULL: nobody asks */
+    struct br_call_metrics *metrics;
     size_t count;
 };
 
@@ -365,6 +366,7 @@ static void count_drift(struct br_drift_observer *self, enum br_drift drift, con
 {
     struct drift_counter *counter = (struct drift_counter *)self;
     counter->count++;
+    br_call_metrics_drifted(counter->metrics, drift);
     if (counter->next != NULL) {
         counter->next->seen(counter->next, drift, where, what);
     }
@@ -373,7 +375,8 @@ static void count_drift(struct br_drift_observer *self, enum br_drift drift, con
 static void reply_ok(struct br_call *call)
 {
     const struct br_http_answer *answer = &call->exchange.answer;
-    struct drift_counter drift = {.observer.seen = count_drift, .next = call->config->drift};
+    struct drift_counter drift = {
+        .observer.seen = count_drift, .next = call->config->drift, .metrics = call->config->metrics};
     struct br_status st;
     if (!br_rest_response_read(call->method, answer->body, answer->body_len, &call->arena, &drift.observer,
                                &call->reply.bytes, &call->reply.len, &st)) {
@@ -404,6 +407,9 @@ static void read_failure(struct br_call *call, struct br_error *error)
     if (exchange->answered) {
         br_error_from_answer(&exchange->answer, call->method, call->config->errors,
                              call->config->clock->unix_s(call->config->clock), &call->arena, error);
+        if (error->is_unmapped) {
+            br_call_metrics_drifted(call->config->metrics, BR_DRIFT_CODE);
+        }
         if (error->is_unmapped && call->config->drift != NULL) {
             call->config->drift->seen(call->config->drift, BR_DRIFT_CODE, "error_code", error->st.reason);
         }
@@ -445,12 +451,14 @@ static void resume_failed(struct br_call *call)
         reply_error(call, &error);
         return;
     }
+    br_call_metrics_retried(call->config->metrics, call->method);
     move_to(call, BR_CALL_BACKOFF);
     pause_until(call, now_ms(call) + delay_ms);
 }
 
 static void resume_sent(struct br_call *call)
 {
+    br_call_metrics_exchanged(call->config->metrics, &call->exchange);
     const struct br_http_exchange *exchange = &call->exchange;
     const char *request_id = br_headers_find(&exchange->answer.headers, "x-request-id");
     if (request_id != NULL) {

@@ -16,6 +16,7 @@
 #define BR_SERVE_CALL_H
 
 #include "base/clock.h"
+#include "serve/call_metrics.h"
 #include "serve/forward.h"
 #include "translate/rest_request.h"
 #include "translate/rest_response.h"
@@ -78,6 +79,7 @@ struct br_call_config {
     struct br_forward forward;
     struct br_auth *auth;
     struct br_http *http;
+    struct br_call_metrics *metrics; /* NULL: nobody counts */
     struct br_retry_budget *retries; /* the process's */
     int max_attempts;                /* 1: no retries */
     const struct br_clock *clock;

@@ -99,6 +99,7 @@ static void slot_reply(struct br_call_host *host, struct br_call *call, const st
 {
     struct br_slot *slot = (struct br_slot *)host;
     log_call(slot, reply);
+    br_call_metrics_ended(slot->shard->call.metrics, slot->method, reply->code, br_call_duration_ms(call));
     grpc_metadata trailers[BR_CALL_TRAILERS_MAX];
     memset(trailers, 0, sizeof trailers);
     for (size_t i = 0; i < reply->trailer_count; i++) {
@@ -318,9 +319,11 @@ static void take_call(struct br_slot *slot, long live_count)
     const char *path = (const char *)GRPC_SLICE_START_PTR(slot->details.method);
     size_t len = GRPC_SLICE_LENGTH(slot->details.method);
     slot->method = br_contract_find(server->contract, path, len);
+    br_call_metrics_started(slot->shard->call.metrics, slot->method);
     watch_close(slot);
     struct br_status st;
     if (!check_caller(slot, &st)) {
+        br_call_metrics_refused_caller(slot->shard->call.metrics);
         br_call_refuse(slot->call, &st);
     } else if (slot->method == NULL) {
         (void)br_status_set(&st, BR_UNIMPLEMENTED, "METHOD_UNKNOWN", "the bridge has no method %.*s",

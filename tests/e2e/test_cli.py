@@ -122,6 +122,7 @@ class ServeSettings(Cli):
             "aksk-dialect": ["b"],
             "aksk-region": [""],
             "aksk-service": [""],
+            "admin-listen": [""],
             "log-level": ["verbose", "4"],
             "project-id": ["..", "a/b", "a b", "x" * 129],
             "listen": ["nope", ":1", "h:", "h:65536", "unix:"],
