@@ -2,7 +2,7 @@
 import itertools
 import unittest
 
-from harness import Case, PROJECT, TOKEN, attempt
+from harness import Case, PROJECT, TOKEN, attempt, wait_until
 from google.protobuf import field_mask_pb2, json_format, struct_pb2
 from modelarts.v1 import deployment_pb2, modelarts_service_pb2 as pb, service_config_pb2, service_property_pb2
 from modelarts.v1 import service_settings_pb2, service_update_log_pb2
@@ -110,6 +110,11 @@ class Calls(Case):
         self.assertIsInstance(entry["body"]["configs"][0]["changed_value"], int)
         self.assertGreater(response.update_time, 1 << 40)
 
+    def newest_log(self, service_id):
+        logs, _ = self.ok(attempt(self.stub.ShowServiceUpdateLogs,
+                                  pb.ShowServiceUpdateLogsRequest(service_id=service_id)))
+        return logs.logs[0]
+
     def test_logs_filter_by_update_time(self):
         service_id = fresh()
         times = []
@@ -118,6 +123,9 @@ class Calls(Case):
                 service_id=service_id, changed_property=service_property_pb2.CHANGED_PROPERTY_INSTANCE_COUNT,
                 configs=[service_property_pb2.UpdateServiceConfig(model_id="demo-model", changed_value=count)])))
             times.append(response.update_time)
+            # A service that deploys takes no further update.
+            wait_until(lambda: self.newest_log(service_id).result == service_update_log_pb2.LOG_RESULT_SUCCESS,
+                       "the update")
         logs, _ = self.ok(attempt(self.stub.ShowServiceUpdateLogs,
                                   pb.ShowServiceUpdateLogsRequest(service_id=service_id, update_time=times[0])))
         self.assertEqual([log.update_time for log in logs.logs], [times[0]])
