@@ -357,10 +357,10 @@ static void test_create_without_memory_fails(void **state)
     assert_string_equal(st.reason, "OUT_OF_MEMORY");
 }
 
-static void test_create_listens_on_ipv6_and_names(void **state)
+static void test_create_listens_on_both_families(void **state)
 {
     struct fixture *f = *state;
-    static const char *const addresses[] = {"[::1]:0", "localhost:0"};
+    static const char *const addresses[] = {"[::1]:0", "127.0.0.1:0"};
     int probe = socket(AF_INET6, SOCK_STREAM, 0);
     const struct sockaddr_in6 loopback = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
     bool has_ipv6 = probe >= 0 && bind(probe, (const struct sockaddr *)&loopback, sizeof loopback) == 0;
@@ -370,8 +370,9 @@ static void test_create_listens_on_ipv6_and_names(void **state)
         struct br_status st;
         const struct br_admin_config config = {.address = addresses[i], .metrics = f->metrics};
         assert_true(br_admin_create(&config, &admin, &st));
-        bool is_v6 = strncmp(br_admin_address(admin), "[::1]:", 6) == 0;
-        assert_true(is_v6 || (i == 1 && strncmp(br_admin_address(admin), "127.0.0.1:", 10) == 0));
+        /* As given, but for the port. */
+        assert_int_equal(strncmp(br_admin_address(admin), addresses[i], strlen(addresses[i]) - 1), 0);
+        assert_int_not_equal(br_admin_address(admin)[strlen(addresses[i]) - 1], '0');
         br_admin_destroy(admin);
     }
 }
@@ -394,7 +395,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_create_on_an_address_in_use_tells_why, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_create_with_a_wrong_address_tells_why, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_create_without_memory_fails, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_create_listens_on_ipv6_and_names, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_create_listens_on_both_families, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
