@@ -159,13 +159,6 @@ class ServeSettings(Cli):
         self.refused(run(URL, "serve"), '"serve"')
         self.refused(run("serve", URL, "--listen"), "--listen", "missing")
 
-    def test_file_without_permission_is_refused(self):
-        with tempfile.NamedTemporaryFile() as file:
-            os.chmod(file.name, 0)
-            if os.access(file.name, os.R_OK):
-                self.skipTest("this user may read every file")
-            self.refused(run(URL, f"--ca-file={file.name}"), "--ca-file", "Permission denied")
-
     def test_secret_in_the_url_is_not_repeated(self):
         for url in ("https://user:s3cret@h", "https://h/?token=s3cret", "https://h/#s3cret"):
             result = run("--upstream-url", url)
