@@ -1,6 +1,6 @@
 #include "cmd/client.h"
 
-#include "cmd/address.h"
+#include "base/address.h"
 #include "cmd/cmd.h"
 #include "serve/pem.h"
 #include "translate/violation.h"

@@ -1,7 +1,7 @@
 #include "cmd/serve_settings.h"
 
 #include "base/log.h"
-#include "cmd/address.h"
+#include "base/address.h"
 #include "serve/forward.h"
 #include "translate/violation.h"
 #include "upstream/http.h"

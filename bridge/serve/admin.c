@@ -1,6 +1,6 @@
 #include "serve/admin.h"
 
-#include "base/parse.h"
+#include "base/address.h"
 #include "translate/violation.h"
 
 #include <errno.h>
@@ -12,11 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Room for a host's name: DNS has at most 253 characters. */
-#define HOST_CAP 256
-
 /* "[", an IPv6 address with its zone, "]:65535". */
-#define ADDRESS_CAP (HOST_CAP + 16)
+#define ADDRESS_CAP (BR_ADDRESS_HOST_CAP + 16)
 
 #define PLAIN_TEXT "text/plain; charset=utf-8"
 #define PROMETHEUS_TEXT "text/plain; version=0.0.4; charset=utf-8"
@@ -28,29 +25,6 @@ struct br_admin {
 };
 
 /* ---- Listening ---- */
-
-/* The host of "HOST:PORT", without brackets; returns its port, NULL when |address| is no such thing. */
-static const char *split_address(const char *address, char host[HOST_CAP])
-{
-    const char *colon = strrchr(address, ':');
-    uint64_t port;
-    if (colon == NULL || !br_parse_uint64(colon + 1, strlen(colon + 1), &port) || port > 65535) {
-        return NULL;
-    }
-    size_t len = (size_t)(colon - address);
-    if (len >= 2 && address[0] == '[' && address[len - 1] == ']') {
-        address++;
-        len -= 2;
-    } else if (memchr(address, ':', len) != NULL) {
-        return NULL; /* an IPv6 address without brackets: its last group is not told from a port */
-    }
-    if (len == 0 || len >= HOST_CAP) {
-        return NULL;
-    }
-    memcpy(host, address, len);
-    host[len] = '\0';
-    return colon + 1;
-}
 
 /* A listening socket; -1 with errno. */
 static int open_socket(const struct addrinfo *info)
@@ -73,8 +47,11 @@ static int open_socket(const struct addrinfo *info)
 /* The socket on the first address of |address|'s host that can be had; -1, and |cause|. */
 static int listen_on(const char *address, const char **cause)
 {
-    char host[HOST_CAP];
-    const char *port = split_address(address, host);
+    char host[BR_ADDRESS_HOST_CAP];
+    const char *port = NULL;
+    if (br_address_unix_path(address) == NULL && br_address_is_valid(address, 0)) {
+        port = br_address_split(address, host);
+    }
     if (port == NULL) {
         *cause = "it is not HOST:PORT with a port from 0 to 65535";
         return -1;
@@ -101,7 +78,7 @@ static void name_address(int fd, char out[ADDRESS_CAP])
 {
     struct sockaddr_storage bound = {0};
     socklen_t len = sizeof bound;
-    char host[HOST_CAP] = "";
+    char host[BR_ADDRESS_HOST_CAP] = "";
     char port[8] = "";
     (void)getsockname(fd, (struct sockaddr *)&bound, &len);
     (void)getnameinfo((struct sockaddr *)&bound, len, host, sizeof host, port, sizeof port,

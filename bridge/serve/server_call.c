@@ -219,6 +219,11 @@ static void refuse(struct br_slot *slot, enum br_code code, const char *reason, 
 /* One slice for the whole message; the usual one comes as a single slice and is not copied. */
 static bool message_slice(grpc_byte_buffer *buffer, grpc_slice *out)
 {
+    const grpc_slice_buffer *slices = &buffer->data.raw.slice_buffer;
+    if (buffer->data.raw.compression == GRPC_COMPRESS_NONE && slices->count == 1) {
+        *out = grpc_slice_ref(slices->slices[0]);
+        return true;
+    }
     grpc_byte_buffer_reader reader;
     if (!grpc_byte_buffer_reader_init(&reader, buffer)) {
         return false;

@@ -1,5 +1,6 @@
 #include "serve/server_listen.h"
 
+#include "base/address.h"
 #include "base/log.h"
 #include "serve/server_tls.h"
 #include "serve/unix_socket.h"
@@ -15,9 +16,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-/* Room for a host's name: DNS has at most 253 characters. */
-#define HOST_CAP 256
 
 struct listener {
     char *address; /* as bound */
@@ -35,38 +33,13 @@ static bool no_memory(struct br_status *st)
     return br_status_set(st, BR_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "no memory for a listener");
 }
 
-static const char *unix_path(const char *address)
-{
-    return strncmp(address, "unix:", 5) == 0 ? address + 5 : NULL;
-}
-
-/* The host of "HOST:PORT" without the brackets of an IPv6 address; returns its port, NULL when there is none. */
-static const char *split_address(const char *address, char host[HOST_CAP])
-{
-    const char *colon = strrchr(address, ':');
-    if (colon == NULL) {
-        return NULL;
-    }
-    size_t len = (size_t)(colon - address);
-    if (len >= 2 && address[0] == '[' && address[len - 1] == ']') {
-        address++;
-        len -= 2;
-    }
-    if (len == 0 || len >= HOST_CAP) {
-        return NULL;
-    }
-    memcpy(host, address, len);
-    host[len] = '\0';
-    return colon + 1;
-}
-
 bool br_listen_is_private(const char *address)
 {
-    if (unix_path(address) != NULL) {
+    if (br_address_unix_path(address) != NULL) {
         return true;
     }
-    char host[HOST_CAP];
-    if (split_address(address, host) == NULL) {
+    char host[BR_ADDRESS_HOST_CAP];
+    if (br_address_split(address, host) == NULL) {
         return false;
     }
     struct in_addr v4;
@@ -142,8 +115,8 @@ static const char *cause_of(int error)
 /* Core does not tell why it cannot listen, so the same is tried here; NULL: it works here. */
 static const char *find_cause(const char *address)
 {
-    char host[HOST_CAP];
-    const char *port = split_address(address, host);
+    char host[BR_ADDRESS_HOST_CAP];
+    const char *port = br_address_split(address, host);
     if (port == NULL) {
         return "it is neither HOST:PORT nor unix:PATH";
     }
@@ -252,7 +225,7 @@ static bool bind_unix(struct grpc_server *core, const struct br_listen_config *c
                       struct listener *listener, struct br_status *st)
 {
     char *path = NULL;
-    if (!br_unix_socket_prepare(&listener->unix_socket, unix_path(address), &path, st)) {
+    if (!br_unix_socket_prepare(&listener->unix_socket, br_address_unix_path(address), &path, st)) {
         return false;
     }
     char *inner = unix_address(path);
@@ -290,8 +263,8 @@ bool br_listeners_create(struct grpc_server *core, const struct br_listen_config
     for (size_t i = 0; bound && i < config->addresses.count; i++) {
         const char *address = config->addresses.items[i];
         struct listener *listener = &listeners->items[listeners->count++];
-        bound = unix_path(address) != NULL ? bind_unix(core, config, address, listener, st)
-                                           : bind_tcp(core, config, address, listener, st);
+        bound = br_address_unix_path(address) != NULL ? bind_unix(core, config, address, listener, st)
+                                                      : bind_tcp(core, config, address, listener, st);
     }
     if (!bound) {
         br_listeners_destroy(listeners);

@@ -1,5 +1,7 @@
 #include "upstream/auth_aksk.h"
 
+#include "translate/error_map.h"
+
 #include <stdlib.h>
 
 enum {
@@ -46,8 +48,7 @@ static enum br_auth_result apply(struct br_auth *self, const struct br_auth_requ
     bool ok = br_sign(&key, config->dialect, &sign_request, arena, out, &st);
     br_credentials_give_back(config->credentials, set);
     if (!ok) {
-        br_error_init(error);
-        error->st = st;
+        br_error_from_status(&st, NULL, error);
     }
     return ok ? BR_AUTH_GRANTED : BR_AUTH_REFUSED;
 }

@@ -1,11 +1,6 @@
 #include "upstream/auth.h"
 
-static enum br_auth_result refuse(struct br_error *error, const struct br_status *st)
-{
-    br_error_init(error);
-    error->st = *st;
-    return BR_AUTH_REFUSED;
-}
+#include "translate/error_map.h"
 
 static enum br_auth_result apply(struct br_auth *self, const struct br_auth_request *request,
                                  struct br_auth_waiter *waiter, struct br_arena *arena,
@@ -18,12 +13,14 @@ static enum br_auth_result apply(struct br_auth *self, const struct br_auth_requ
     if (token == NULL || token[0] == '\0') {
         (void)br_status_set(&st, BR_UNAUTHENTICATED, "TOKEN_MISSING",
                             "send an IAM token as the metadata key " BR_AUTH_TOKEN_KEY);
-        return refuse(error, &st);
+        br_error_from_status(&st, NULL, error);
+        return BR_AUTH_REFUSED;
     }
     struct br_header *header = br_arena_alloc(arena, sizeof *header);
     if (header == NULL) {
         (void)br_arena_fail(arena, &st);
-        return refuse(error, &st);
+        br_error_from_status(&st, NULL, error);
+        return BR_AUTH_REFUSED;
     }
     *header = (struct br_header){.name = "X-Auth-Token", .value = token};
     *out = (struct br_headers){.items = header, .count = 1};

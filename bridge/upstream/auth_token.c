@@ -4,6 +4,7 @@
 #include "upstream/auth_token.h"
 
 #include "base/log.h"
+#include "translate/error_map.h"
 #include "upstream/iam_token.h"
 
 #include <assert.h>
@@ -305,8 +306,7 @@ static void pause_done(struct br_http_exchange *exchange)
 
 static enum br_auth_result refuse(struct br_error *error, const struct br_status *st)
 {
-    br_error_init(error);
-    error->st = *st;
+    br_error_from_status(st, NULL, error);
     return BR_AUTH_REFUSED;
 }
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "cmd/address.h"
+#include "base/address.h"
 #include "cmd/serve_settings.h"
 
 /* Reads and checks |count| arguments; on success the caller finishes |out|. */

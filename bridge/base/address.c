@@ -1,4 +1,4 @@
-#include "cmd/address.h"
+#include "base/address.h"
 
 #include "base/parse.h"
 
@@ -31,4 +31,23 @@ bool br_address_is_valid(const char *address, uint64_t min_port)
     uint64_t port;
     return strcspn(address, "/ \t\r\n") == strlen(address) &&
            br_parse_uint64(colon + 1, strlen(colon + 1), &port) && port >= min_port && port <= 65535;
+}
+
+const char *br_address_split(const char *address, char host[BR_ADDRESS_HOST_CAP])
+{
+    const char *colon = strrchr(address, ':');
+    if (colon == NULL) {
+        return NULL;
+    }
+    size_t len = (size_t)(colon - address);
+    if (len >= 2 && address[0] == '[' && address[len - 1] == ']') {
+        address++;
+        len -= 2;
+    }
+    if (len == 0 || len >= BR_ADDRESS_HOST_CAP) {
+        return NULL;
+    }
+    memcpy(host, address, len);
+    host[len] = '\0';
+    return colon + 1;
 }
