@@ -86,7 +86,8 @@ upstream="http://127.0.0.1:$(cat "$run/sim.port")"
 
 step='starting the bridge'
 log="$run/bridge.log"
-"$bridge" serve --listen 127.0.0.1:0 --upstream-url "$upstream" --project-id demo-project >"$log" 2>&1 &
+"$bridge" serve --listen 127.0.0.1:0 --admin-listen off --upstream-url "$upstream" --project-id demo-project \
+    >"$log" 2>&1 &
 bridge_pid=$!
 wait_for "$log" '"event":"listening"' "$bridge_pid"
 address=$(sed -n 's/.*"event":"listening","address":"\([^"]*\)".*/\1/p' "$log" | head -n 1)

@@ -1,101 +1,28 @@
 #include "base/log.h"
 #include "cmd/cmd.h"
+#include "cmd/lifecycle.h"
 #include "cmd/serve_settings.h"
 #include "cmd/upstream_setup.h"
 #include "serve/admin.h"
 #include "serve/drift.h"
 #include "serve/server.h"
 #include "translate/named_rules.h"
-#include "upstream/auth_token.h"
 
-#include <assert.h>
-#include <errno.h>
-#include <signal.h>
 #include <sys/resource.h>
-#include <time.h>
-
-/* How long a second signal may go unnoticed while calls finish. */
-#define SIGNAL_CHECK_MS 50
-
-/* How long core may go on once the last call is over: clients need it to read the last replies. */
-#define IDLE_CHECKS_MAX 20
 
 static const char usage[] =
     "Usage: modelarts-bridge [serve] --upstream-url URL [SETTINGS]\n\n"
     "Takes gRPC calls and makes the REST requests that ModelArts expects. A call's x-auth-token metadata is\n"
     "its IAM token.\n\n"
-    "SIGTERM or SIGINT: no new call is taken, calls in flight finish, exit 0. A second one cancels them.\n"
+    "SIGTERM or SIGINT: health says NOT_SERVING, new calls are taken for --drain-min-delay, those in flight "
+    "finish\n"
+    "until --drain-max-delay, exit 0. A second signal cancels them.\n"
     "Exit codes: 0 after a drain, 2 a wrong setting (one line tells), 1 anything else.\n"
     "A flag has precedence over its environment variable.\n";
 
-/* The signals that end the bridge are taken by sigwait() alone: no thread started later has them unblocked. */
-static sigset_t block_signals(void)
-{
-    sigset_t ending;
-    (void)sigemptyset(&ending);
-    (void)sigaddset(&ending, SIGTERM);
-    (void)sigaddset(&ending, SIGINT);
-    int error = pthread_sigmask(SIG_BLOCK, &ending, NULL);
-    assert(error == 0);
-    (void)error;
-
-    /* A peer that closes its end is an error code of the write, not the end of the process. */
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    (void)sigaction(SIGPIPE, &ignore, NULL);
-    return ending;
-}
-
-static const char *signal_name(int number)
-{
-    return number == SIGINT ? "SIGINT" : "SIGTERM";
-}
-
-static int wait_signal(const sigset_t *ending)
-{
-    int number;
-    while (sigwait(ending, &number) != 0) {
-    }
-    return number;
-}
-
-/* The signal that is pending, without waiting; 0: none. */
-static int poll_signal(const sigset_t *ending)
-{
-    const struct timespec now = {0};
-    int number = sigtimedwait(ending, NULL, &now);
-    return number > 0 ? number : 0;
-}
-
-/*
- * Serves until a signal, then drains. The wait is on the drain, which ends at once with the last call; the
- * signals are looked at between slices of it.
- */
-static void run_until_drained(struct br_server *server, const sigset_t *ending)
-{
-    int number = wait_signal(ending);
-    BR_LOG(BR_LOG_INFO, "draining", br_log_text("signal", signal_name(number)));
-    br_server_drain(server);
-
-    bool cancelled = false;
-    int idle_checks = 0;
-    while (!br_server_wait_drained(server, SIGNAL_CHECK_MS)) {
-        /*
-         * A call that reaches core while it begins to stop can stay there, neither handed out nor refused, until its
-         * caller's deadline; and a client that answers no ping holds its connection for 20 s. Neither call was taken.
-         */
-        idle_checks = br_server_is_idle(server) ? idle_checks + 1 : 0;
-        if (idle_checks == IDLE_CHECKS_MAX) {
-            br_server_cancel_all(server);
-        }
-        if (!cancelled && (number = poll_signal(ending)) != 0) {
-            BR_LOG(BR_LOG_WARN, "cancelling", br_log_text("signal", signal_name(number)));
-            br_server_cancel_all(server);
-            cancelled = true;
-        }
-    }
-}
-
-static void log_start(const struct br_serve_settings *settings, const struct br_server *server)
+/* |admin| NULL: there is none. Only now: a start that fails says so in one line, and nothing else. */
+static void log_start(const struct br_serve_settings *settings, const struct br_admin *admin,
+                      const struct br_server *server)
 {
     if (settings->upstream.is_exposed) {
         BR_LOG(BR_LOG_WARN, "upstream_not_encrypted", br_log_text("upstream", settings->upstream.origin),
@@ -103,6 +30,9 @@ static void log_start(const struct br_serve_settings *settings, const struct br_
     }
     BR_LOG(BR_LOG_INFO, "upstream", br_log_text("origin", settings->upstream.origin),
            br_log_text("version", br_version()));
+    if (admin != NULL) {
+        BR_LOG(BR_LOG_INFO, "admin_listening", br_log_text("address", br_admin_address(admin)));
+    }
     const char *address;
     for (size_t i = 0; (address = br_server_address(server, i)) != NULL; i++) {
         BR_LOG(BR_LOG_INFO, "listening", br_log_text("address", address));
@@ -116,7 +46,7 @@ static int fail_start(const struct br_status *st)
 }
 
 /* The settings are good: start, serve, drain. */
-static int serve(const struct br_serve_settings *settings, const sigset_t *ending)
+static int serve(const struct br_serve_settings *settings)
 {
     struct br_status st;
     struct br_contract *contract = NULL;
@@ -153,7 +83,6 @@ static int serve(const struct br_serve_settings *settings, const sigset_t *endin
             code = fail_start(&st);
             goto done;
         }
-        BR_LOG(BR_LOG_INFO, "admin_listening", br_log_text("address", br_admin_address(admin)));
     }
     setup.call.metrics = call_metrics;
     setup.call.drift = settings->upstream_drift != BR_DRIFT_IGNORE ? br_drift_log_observer(drift) : NULL;
@@ -166,6 +95,10 @@ static int serve(const struct br_serve_settings *settings, const sigset_t *endin
                    .unix_mode = settings->unix_socket_permissions,
                    .holds_credential = setup.holds_credential,
                    .allow_unauthenticated_callers = settings->allow_unauthenticated_callers},
+        .connections = {.keepalive_time_ms = settings->keepalive_time_ms,
+                        .keepalive_timeout_ms = settings->keepalive_timeout_ms,
+                        .max_age_ms = settings->max_connection_age_ms,
+                        .max_age_grace_ms = settings->max_connection_age_grace_ms},
         .shards = settings->shards,
         .max_in_flight = settings->max_in_flight,
         .max_request_bytes = settings->max_request_bytes,
@@ -177,11 +110,14 @@ static int serve(const struct br_serve_settings *settings, const sigset_t *endin
         goto done;
     }
 
-    log_start(settings, server);
-    if (setup.token != NULL) {
-        br_auth_token_prefetch(setup.token);
-    }
-    run_until_drained(server, ending);
+    log_start(settings, admin, server);
+    const struct br_lifecycle lifecycle = {
+        .server = server,
+        .token = setup.token,
+        .drain_min_delay_ms = settings->drain_min_delay_ms,
+        .drain_max_delay_ms = settings->drain_max_delay_ms,
+    };
+    br_lifecycle_run(&lifecycle);
     code = BR_EXIT_OK;
 
 done:
@@ -211,7 +147,7 @@ static void raise_descriptor_limit(void)
 int br_cmd_serve(int argc, char **argv)
 {
     raise_descriptor_limit();
-    sigset_t ending = block_signals();
+    br_lifecycle_block_signals();
     struct br_serve_settings settings = {0};
     struct br_status st;
     int code = br_cmd_read(usage, &br_serve_settings_table, argc, argv, &settings, NULL);
@@ -220,7 +156,7 @@ int br_cmd_serve(int argc, char **argv)
     }
     if (code < 0) {
         br_log_set_level((enum br_log_level)settings.log_level);
-        code = serve(&settings, &ending);
+        code = serve(&settings);
     }
     br_settings_finish(&br_serve_settings_table, &settings);
     return code;

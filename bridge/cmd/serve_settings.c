@@ -250,13 +250,64 @@ static const struct br_setting rows[] = {
      .metavar = "FILE",
      .help = "Rows that replace or add to the table of ModelArts' error codes: tab-separated, as in "
              "bridge/translate/error_codes.tsv."},
+    {.flag = "drain-min-delay",
+     .kind = BR_SETTING_DURATION,
+     FIELD(drain_min_delay_ms),
+     .initial = "0s",
+     .metavar = "DURATION",
+     .min = 0,
+     .max = HOURS(1),
+     .help =
+         "After SIGTERM: how long new calls are still taken, while health says NOT_SERVING (ms, s, m, h)."},
+    {.flag = "drain-max-delay",
+     .kind = BR_SETTING_DURATION,
+     FIELD(drain_max_delay_ms),
+     .initial = "25s",
+     .metavar = "DURATION",
+     .min = 0,
+     .max = HOURS(24),
+     .help = "How long after SIGTERM the calls in flight may go on; those left then are cancelled (ms, s, m, "
+             "h)."},
+    {.flag = "keepalive-time",
+     .kind = BR_SETTING_DURATION,
+     FIELD(keepalive_time_ms),
+     .initial = "2m",
+     .metavar = "DURATION",
+     .min = 0,
+     .max = HOURS(24),
+     .help = "After how long without traffic a caller's connection is pinged (ms, s, m, h); 0s: never."},
+    {.flag = "keepalive-timeout",
+     .kind = BR_SETTING_DURATION,
+     FIELD(keepalive_timeout_ms),
+     .initial = "20s",
+     .metavar = "DURATION",
+     .min = 1,
+     .max = HOURS(1),
+     .help = "A connection whose ping is not answered for as long is closed (ms, s, m, h)."},
+    {.flag = "max-connection-age",
+     .kind = BR_SETTING_DURATION,
+     FIELD(max_connection_age_ms),
+     .initial = "0s",
+     .metavar = "DURATION",
+     .min = 0,
+     .max = HOURS(24),
+     .help = "After how long callers are told to connect anew, so that new replicas get their share; give or "
+             "take a tenth (ms, s, m, h); 0s: never."},
+    {.flag = "max-connection-age-grace",
+     .kind = BR_SETTING_DURATION,
+     FIELD(max_connection_age_grace_ms),
+     .initial = "10m",
+     .metavar = "DURATION",
+     .min = 1,
+     .max = HOURS(24),
+     .help = "How long calls in flight may go on after that (ms, s, m, h)."},
     {.flag = "admin-listen",
      .kind = BR_SETTING_TEXT,
      FIELD(admin_listen),
+     .initial = "127.0.0.1:9090",
      .metavar = "ADDRESS",
-     .help = "Where /metrics and /livez are answered over plain HTTP: HOST:PORT (port 0: any free one; an "
-             "IPv6 address in "
-             "brackets), such as 127.0.0.1:9090. None unless set."},
+     .help = "Where probes and metrics are answered over plain HTTP: HOST:PORT (port 0: any free "
+             "one; an IPv6 address in brackets), or off."},
     {.flag = "log-level",
      .kind = BR_SETTING_CHOICE,
      FIELD(log_level),
@@ -395,6 +446,15 @@ bool br_serve_settings_check(struct br_serve_settings *settings, struct br_statu
         return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
                              "--default-timeout (%" PRId64 "ms) is more than --max-timeout (%" PRId64 "ms)",
                              settings->default_timeout_ms, settings->max_timeout_ms);
+    }
+    if (settings->drain_min_delay_ms > settings->drain_max_delay_ms) {
+        return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
+                             "--drain-min-delay (%" PRId64 "ms) is more than --drain-max-delay (%" PRId64
+                             "ms)",
+                             settings->drain_min_delay_ms, settings->drain_max_delay_ms);
+    }
+    if (strcmp(settings->admin_listen, "off") == 0) {
+        settings->admin_listen = NULL;
     }
     if (settings->project_id != NULL && !check_project_id(settings->project_id, st)) {
         return false;

@@ -72,8 +72,14 @@ struct br_serve_settings {
     struct br_texts return_header;
     const char *error_overrides; /* NULL: none */
     int upstream_drift;          /* enum br_drift_mode */
-    const char *admin_listen;    /* NULL: no admin port */
-    int log_level;               /* enum br_log_level */
+    int64_t drain_min_delay_ms;  /* 0: none */
+    int64_t drain_max_delay_ms;  /* from the signal on */
+    int64_t keepalive_time_ms;   /* 0: no pings */
+    int64_t keepalive_timeout_ms;
+    int64_t max_connection_age_ms; /* 0: no limit */
+    int64_t max_connection_age_grace_ms;
+    const char *admin_listen; /* NULL: no admin port */
+    int log_level;            /* enum br_log_level */
 };
 
 /* The table; process lifetime. */

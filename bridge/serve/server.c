@@ -6,6 +6,7 @@
 
 #include <grpc/support/log.h>
 #include <grpc/support/time.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -86,13 +87,26 @@ static bool no_memory(struct br_status *st)
     return br_status_set(st, BR_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "no memory for the server");
 }
 
+/*
+ * The shortest pause between pings of a caller without a call that is not held against it. Core's own, five minutes,
+ * ends the connections of clients that are set up to notice a dead bridge soon.
+ */
+#define CALLER_PING_INTERVAL_MS 10000
+
 static grpc_arg integer_arg(const char *key, int value)
 {
     return (grpc_arg){.type = GRPC_ARG_INTEGER, .key = (char *)(uintptr_t)key, .value.integer = value};
 }
 
+/* As a channel argument: 0 stands for no limit, which core writes as INT_MAX. */
+static int limit_ms(int64_t value_ms)
+{
+    return value_ms > 0 && value_ms < INT_MAX ? (int)value_ms : INT_MAX;
+}
+
 static grpc_server *create_core(const struct br_server_config *config)
 {
+    const struct br_server_connections *connections = &config->connections;
     grpc_arg args[] = {
         integer_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)config->max_request_bytes),
         integer_arg(GRPC_ARG_MAX_METADATA_SIZE, MAX_METADATA_BYTES),
@@ -100,6 +114,14 @@ static grpc_server *create_core(const struct br_server_config *config)
         integer_arg(GRPC_ARG_ALLOW_REUSEPORT, 0),
         /* Identity alone: a compressed message could unfold far beyond the ceiling on its size. */
         integer_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE),
+        integer_arg(GRPC_ARG_KEEPALIVE_TIME_MS, limit_ms(connections->keepalive_time_ms)),
+        integer_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, limit_ms(connections->keepalive_timeout_ms)),
+        /* Idle connections too, and as often as it takes: a caller that is gone must not hold its connection. */
+        integer_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
+        integer_arg(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0),
+        integer_arg(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, CALLER_PING_INTERVAL_MS),
+        integer_arg(GRPC_ARG_MAX_CONNECTION_AGE_MS, limit_ms(connections->max_age_ms)),
+        integer_arg(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, limit_ms(connections->max_age_grace_ms)),
     };
     grpc_channel_args channel_args = {.num_args = sizeof args / sizeof args[0], .args = args};
     return grpc_server_create(&channel_args, NULL);

@@ -14,8 +14,17 @@
 #include "serve/server_listen.h"
 #include "upstream/http_curl.h"
 
+/* The connections of callers; all times in milliseconds. Source: gRPC core, grpc_types.h, channel arguments. */
+struct br_server_connections {
+    int64_t keepalive_time_ms; /* without traffic, until a ping; 0: never */
+    int64_t keepalive_timeout_ms;
+    int64_t max_age_ms; /* until the caller is told to connect anew, give or take a tenth; 0: no limit */
+    int64_t max_age_grace_ms;
+};
+
 struct br_server_config {
     struct br_listen_config listen;
+    struct br_server_connections connections;
     int64_t shards;           /* 1 or more */
     int64_t max_in_flight;    /* calls at a time, over all shards; further ones are refused */
     size_t max_request_bytes; /* of one message */

@@ -102,8 +102,8 @@ class Bridge(Server):
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
         self.address = f"127.0.0.1:{port}"
-        super().__init__(BRIDGE, "serve", "--listen", self.address, "--upstream-url", f"http://{upstream.address}",
-                         *arguments)
+        super().__init__(BRIDGE, "serve", "--listen", self.address, "--admin-listen", "off", "--upstream-url",
+                         f"http://{upstream.address}", *arguments)
         self.wait_until(self.accepts)
 
     def accepts(self):

@@ -35,6 +35,8 @@ def find_secret(text):
             return secret
     return None
 PROJECT = "demo-project"
+# Many bridges run at a time: each takes a free admin port.
+os.environ["MODELARTS_BRIDGE_ADMIN_LISTEN"] = "127.0.0.1:0"
 # A machine under load takes its time; what is waited for comes long before.
 PATIENCE = 60
 # The sanitizer keeps freed memory in a quarantine; a small one makes a process's size mean something.

@@ -20,6 +20,8 @@ PATIENCE = 60
 
 def run(*arguments, env=None, data=None):
     clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    # Another bridge may have the usual admin port.
+    clean[PREFIX + "ADMIN_LISTEN"] = "127.0.0.1:0"
     return subprocess.run([BRIDGE, *arguments], env={**clean, **(env or {})}, input=data, timeout=PATIENCE,
                           capture_output=True, text=True)
 
@@ -122,6 +124,12 @@ class ServeSettings(Cli):
             "aksk-dialect": ["b"],
             "aksk-region": [""],
             "aksk-service": [""],
+            "drain-min-delay": ["1", "-1s", "61m"],
+            "drain-max-delay": ["x", "25h"],
+            "keepalive-time": ["30", "25h"],
+            "keepalive-timeout": ["0s", "2h"],
+            "max-connection-age": ["5", "25h"],
+            "max-connection-age-grace": ["0s", "25h"],
             "admin-listen": [""],
             "log-level": ["verbose", "4"],
             "project-id": ["..", "a/b", "a b", "x" * 129],
@@ -149,6 +157,7 @@ class ServeSettings(Cli):
 
     def test_timeouts_that_do_not_fit_are_refused(self):
         self.refused(run(URL, "--default-timeout=2s", "--max-timeout=1s"), "--default-timeout", "--max-timeout")
+        self.refused(run(URL, "--drain-min-delay=2s", "--drain-max-delay=1s"), "--drain-min-delay", "--drain-max-delay")
 
     def test_missing_upstream_is_refused(self):
         for arguments in ([], ["serve"], ["--log-level=info"]):

@@ -76,6 +76,54 @@ class Lifecycle(unittest.TestCase):
         calls[0].result()
         self.end(bridge)
 
+    def test_new_calls_are_taken_during_the_minimum_delay(self):
+        """A classic sidecar gets its SIGTERM with its app, which still makes calls."""
+        bridge, stub = self.start("--drain-min-delay", "2s")
+        started = time.monotonic()
+        bridge.terminate()
+        wait_until(lambda: bridge.events("draining"), "the drain")
+        with grpc.insecure_channel(bridge.address) as late:
+            self.assertIsInstance(attempt(modelarts_service_pb2_grpc.ModelArtsServiceStub(late).UpdateService,
+                                          pb.UpdateServiceRequest(service_id="svc-late")), tuple)
+        self.assertIsInstance(attempt(stub.UpdateService, pb.UpdateServiceRequest(service_id="svc-late-too")), tuple)
+        self.assertEqual(bridge.wait(), 0, bridge.errors()[-4000:])
+        self.assertGreaterEqual(time.monotonic() - started, 2)
+        self.end(bridge)
+
+    def test_second_sigterm_ends_the_minimum_delay(self):
+        bridge, stub = self.start("--drain-min-delay", "1h", "--drain-max-delay", "2h")
+        calls = self.slow_calls(stub, 3, 600000)
+        bridge.terminate()
+        wait_until(lambda: bridge.events("draining"), "the drain")
+        bridge.terminate()
+        self.assertEqual(bridge.wait(), 0, bridge.errors()[-4000:])
+        self.assertEqual([e["cause"] for e in bridge.events("cancelling")], ["SIGTERM"])
+        for call in calls:
+            self.assertIn(call.code(), (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE))
+        self.end(bridge)
+
+    def test_calls_beyond_the_maximum_delay_are_cancelled(self):
+        bridge, stub = self.start("--drain-max-delay", "500ms")
+        calls = self.slow_calls(stub, 3, 600000)
+        started = time.monotonic()
+        bridge.terminate()
+        self.assertEqual(bridge.wait(), 0, bridge.errors()[-4000:])
+        self.assertGreaterEqual(time.monotonic() - started, 0.5)
+        self.assertEqual([e["cause"] for e in bridge.events("cancelling")], ["--drain-max-delay"])
+        for call in calls:
+            self.assertIn(call.code(), (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE))
+        self.end(bridge)
+
+    def test_calls_that_end_before_the_maximum_delay_are_not_cancelled(self):
+        bridge, stub = self.start("--drain-max-delay", "60s")
+        calls = self.slow_calls(stub, 3, 1000)
+        bridge.terminate()
+        self.assertEqual(bridge.wait(), 0, bridge.errors()[-4000:])
+        self.assertEqual(bridge.events("cancelling"), [])
+        for call in calls:
+            call.result()
+        self.end(bridge)
+
     def test_sigterm_at_any_moment_of_the_start(self):
         for delay_ms in range(0, 200, 20):
             process = subprocess.Popen([os.environ["BRIDGE"], "--listen", "127.0.0.1:0", "--upstream-url", self.sim.url],

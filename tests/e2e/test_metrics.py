@@ -14,7 +14,7 @@ LOGS = "modelarts.v1.ModelArtsService/ShowServiceUpdateLogs"
 
 
 class Metrics(Case):
-    bridge_arguments = ("--admin-listen", "127.0.0.1:0", "--log-level", "info")
+    bridge_arguments = ("--log-level", "info")
 
     def get(self, path):
         address = self.bridge.events("admin_listening")[0]["address"]

@@ -1,0 +1,99 @@
+"""The connections of callers: pinged, and aged without a call lost."""
+import contextlib
+import socket
+import struct
+import unittest
+
+import grpc
+
+from harness import Bridge, PATIENCE, Sim, attempt, wait_until
+from modelarts.v1 import modelarts_service_pb2 as pb, modelarts_service_pb2_grpc
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+# RFC 9113 section 6.
+SETTINGS, PING, GOAWAY = 4, 6, 7
+
+
+def frame(kind, flags=0, payload=b""):
+    return struct.pack(">I", len(payload))[1:] + bytes((kind, flags)) + bytes(4) + payload
+
+
+def read_exactly(connection, count):
+    data = b""
+    while len(data) < count:
+        piece = connection.recv(count - len(data))
+        if not piece:
+            raise EOFError
+        data += piece
+    return data
+
+
+def frames_until_the_goodbye(address, answers):
+    """The kinds of the frames that a caller gets which opens a connection and makes no call."""
+    host, port = address.rsplit(":", 1)
+    kinds = []
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as connection:
+        connection.sendall(PREFACE + frame(SETTINGS))
+        with contextlib.suppress(EOFError, ConnectionResetError):
+            while len(kinds) < 1000:
+                head = read_exactly(connection, 9)
+                payload = read_exactly(connection, int.from_bytes(head[:3], "big"))
+                kinds.append(head[3])
+                if head[3] == GOAWAY:
+                    break
+                if head[3] == PING and head[4] == 0 and answers:
+                    connection.sendall(frame(PING, 1, payload))
+                    if kinds.count(PING) == 3:
+                        break
+    return kinds
+
+
+class Connections(unittest.TestCase):
+    def setUp(self):
+        self.sim = Sim()
+        self.addCleanup(self.end, self.sim)
+
+    def end(self, process):
+        code = process.end()
+        self.assertEqual(code, 0, process.last_errors[-4000:])
+
+    def start(self, *arguments):
+        bridge = Bridge(self.sim.url, *arguments)
+        self.addCleanup(self.end, bridge)
+        return bridge
+
+    def test_caller_that_answers_no_ping_is_closed(self):
+        bridge = self.start("--keepalive-time", "1s", "--keepalive-timeout", "200ms")
+        kinds = frames_until_the_goodbye(bridge.address, answers=False)
+        self.assertEqual(kinds.count(PING), 1, kinds)
+
+    def test_caller_that_answers_pings_is_kept(self):
+        bridge = self.start("--keepalive-time", "1s", "--keepalive-timeout", "20s")
+        kinds = frames_until_the_goodbye(bridge.address, answers=True)
+        self.assertEqual(kinds.count(PING), 3, kinds)
+        self.assertNotIn(GOAWAY, kinds)
+
+    def test_connection_of_its_age_is_told_to_go(self):
+        bridge = self.start("--max-connection-age", "200ms", "--keepalive-time", "0s")
+        # Core sends a ping with it, to learn when the caller has read it.
+        kinds = frames_until_the_goodbye(bridge.address, answers=False)
+        self.assertIn(GOAWAY, kinds)
+
+    def test_calls_go_on_across_aged_connections(self):
+        bridge = self.start("--max-connection-age", "100ms")
+        ended = []
+        with bridge.channel() as channel:
+            channel.subscribe(ended.append)
+            stub = modelarts_service_pb2_grpc.ModelArtsServiceStub(channel)
+
+            def one_more():
+                result = attempt(stub.ShowServiceUpdateLogs, pb.ShowServiceUpdateLogsRequest(service_id="demo-service"))
+                self.assertIsInstance(result, tuple, result)
+                return ended.count(grpc.ChannelConnectivity.IDLE) >= 4
+
+            # A channel whose connection is told to go is idle until its next call; it begins so, too.
+            wait_until(one_more, "three connections")
+
+
+if __name__ == "__main__":
+    unittest.main()
