@@ -10,11 +10,11 @@ static struct timespec read_clock(clockid_t id)
     return now;
 }
 
-static int64_t monotonic_now_ms(const struct br_clock *self)
+static int64_t monotonic_now_us(const struct br_clock *self)
 {
     (void)self;
     struct timespec now = read_clock(CLOCK_MONOTONIC);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 static int64_t realtime_unix_s(const struct br_clock *self)
@@ -25,6 +25,6 @@ static int64_t realtime_unix_s(const struct br_clock *self)
 
 const struct br_clock *br_clock_system(void)
 {
-    static const struct br_clock clock = {.now_ms = monotonic_now_ms, .unix_s = realtime_unix_s};
+    static const struct br_clock clock = {.now_us = monotonic_now_us, .unix_s = realtime_unix_s};
     return &clock;
 }

@@ -9,13 +9,19 @@
 #include <stdint.h>
 
 struct br_clock {
-    /* Milliseconds from an arbitrary start; never goes back. */
-    int64_t (*now_ms)(const struct br_clock *self);
+    /* Microseconds from an arbitrary start; never goes back. */
+    int64_t (*now_us)(const struct br_clock *self);
     /* Seconds since 1970 UTC; may jump. For dates that others write. */
     int64_t (*unix_s)(const struct br_clock *self);
 };
 
 /* The system's CLOCK_MONOTONIC and CLOCK_REALTIME; lives as long as the process. */
 const struct br_clock *br_clock_system(void);
+
+/* Milliseconds from the same start as |now_us|: for deadlines and pauses. */
+static inline int64_t br_clock_now_ms(const struct br_clock *clock)
+{
+    return clock->now_us(clock) / 1000;
+}
 
 #endif

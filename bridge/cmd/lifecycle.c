@@ -39,7 +39,7 @@ void br_lifecycle_block_signals(void)
 
 static int64_t now_ms(void)
 {
-    return br_clock_system()->now_ms(br_clock_system());
+    return br_clock_now_ms(br_clock_system());
 }
 
 /* The signal that ends the bridge, when one comes before |until_ms|; 0: none came. */

@@ -162,7 +162,7 @@ struct br_call *br_call_create(const struct br_call_config *config, struct br_ca
     }
     call->config = config;
     call->host = host;
-    call->created_ms = config->clock->now_ms(config->clock);
+    call->created_ms = br_clock_now_ms(config->clock);
     call->reply.message = "";
     call->reply.reason = "";
     call->waiter.ready = credential_ready;
@@ -300,7 +300,7 @@ static void authorize(struct br_call *call)
 
 static int64_t now_ms(const struct br_call *call)
 {
-    return call->config->clock->now_ms(call->config->clock);
+    return br_clock_now_ms(call->config->clock);
 }
 
 /* Two things are waited for, the credential and the deadline: the first that comes ends the other. */

@@ -62,7 +62,7 @@ struct auth_token {
 
 static int64_t now_ms(const struct auth_token *t)
 {
-    return t->config.clock->now_ms(t->config.clock);
+    return br_clock_now_ms(t->config.clock);
 }
 
 static bool fail_no_memory(struct br_status *st)

@@ -347,7 +347,7 @@ bool br_credentials_create(const char *folder, const struct br_credential_file *
         .count = count,
         .clock = clock,
         .unsettled = true,
-        .checked_ms = clock->now_ms(clock),
+        .checked_ms = br_clock_now_ms(clock),
     };
     /* Cannot fail with default attributes on Linux. */
     (void)pthread_mutex_init(&credentials->lock, NULL);
@@ -376,7 +376,7 @@ const struct br_credential_set *br_credentials_take(struct br_credentials *crede
 {
     enum news news = NEWS_NONE;
     struct br_status fault;
-    int64_t now_ms = credentials->clock->now_ms(credentials->clock);
+    int64_t now_ms = br_clock_now_ms(credentials->clock);
     pthread_mutex_lock(&credentials->lock);
     if (now_ms - credentials->checked_ms >= BR_CREDENTIALS_CHECK_MS) {
         credentials->checked_ms = now_ms;

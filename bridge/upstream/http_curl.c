@@ -40,8 +40,7 @@ struct client {
 
 static int64_t now_ms(void)
 {
-    const struct br_clock *clock = br_clock_system();
-    return clock->now_ms(clock);
+    return br_clock_now_ms(br_clock_system());
 }
 
 /* ---- The outcome ---- */

@@ -57,7 +57,7 @@ static int compute_timeout(int64_t until_ms)
         return -1;
     }
     const struct br_clock *clock = br_clock_system();
-    int64_t left = until_ms - clock->now_ms(clock);
+    int64_t left = until_ms - br_clock_now_ms(clock);
     if (left < 0) {
         return 0;
     }

@@ -38,7 +38,7 @@ static void send_request(struct sender *sender)
 {
     const struct br_clock *clock = br_clock_system();
     br_http_exchange_finish(&sender->exchange);
-    sender->exchange.deadline_ms = clock->now_ms(clock) + LONG_MS;
+    sender->exchange.deadline_ms = br_clock_now_ms(clock) + LONG_MS;
     sender->sent_us = bench_now_us();
     sender->run->http->submit(sender->run->http, &sender->exchange);
 }

@@ -281,7 +281,8 @@ static void test_call_deadline_is_the_callers_within_the_ceiling(void **state)
         }
         f->request.timeout_ms = cases[i].timeout_ms;
         br_call_start(f->call, &f->request);
-        assert_int_equal(f->http.submitted->deadline_ms, f->clock.now_ms + cases[i].expected_ms);
+        assert_int_equal(f->http.submitted->deadline_ms,
+                         br_clock_now_ms(&f->clock.clock) + cases[i].expected_ms);
         fake_http_fail(&f->http, BR_TRANSPORT_DEADLINE);
         resume(f);
         assert_refused(f, BR_DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED");
@@ -405,7 +406,7 @@ static void test_call_waits_for_a_credential(void **state)
     assert_int_equal(br_call_state(f->call), BR_CALL_AUTHORIZING);
     assert_int_equal(f->http.submit_count, 0);
     assert_int_equal(f->http.pause_count, 1); /* until the deadline */
-    assert_int_equal(f->http.submitted->deadline_ms, f->clock.now_ms + 30000);
+    assert_int_equal(f->http.submitted->deadline_ms, br_clock_now_ms(&f->clock.clock) + 30000);
 
     f->auth.result = BR_AUTH_GRANTED;
     fake_auth_ready(&f->auth);
@@ -427,7 +428,7 @@ static void test_call_deadline_ends_the_wait_for_a_credential(void **state)
     struct fixture *f = *state;
     use_auth(f, BR_AUTH_PENDING);
     br_call_start(f->call, &f->request);
-    f->clock.now_ms += 30000;
+    f->clock.now_us += 30000000;
     fake_http_fail(&f->http, BR_TRANSPORT_DEADLINE);
     resume(f);
     assert_int_equal(f->auth.cancel_count, 1);
@@ -463,7 +464,7 @@ static void test_call_credential_and_deadline_at_once(void **state)
     fake_auth_ready(&f->auth);
     fake_http_fail(&f->http, BR_TRANSPORT_DEADLINE);
     resume(f);
-    f->clock.now_ms += 30000;
+    f->clock.now_us += 30000000;
     resume(f);
     assert_refused(f, BR_DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED");
 }
@@ -506,7 +507,8 @@ static void test_call_not_sent_is_tried_again(void **state)
         resume(f);
         assert_int_equal(br_call_state(f->call), BR_CALL_BACKOFF);
         assert_int_equal(f->http.submit_count, attempt);
-        assert_in_range(f->http.submitted->deadline_ms - f->clock.now_ms, 0, BR_RETRY_BASE_MS * attempt);
+        assert_in_range(f->http.submitted->deadline_ms - br_clock_now_ms(&f->clock.clock), 0,
+                        BR_RETRY_BASE_MS * attempt);
         fake_http_fail(&f->http, BR_TRANSPORT_DEADLINE); /* the pause is over */
         resume(f);
         assert_int_equal(br_call_state(f->call), BR_CALL_SENT);

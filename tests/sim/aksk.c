@@ -116,7 +116,7 @@ static bool check_known_key(struct sim_aksk *aksk, const struct sim_signature *s
                             const struct sim_request *request, const struct sim_target *target,
                             struct sim_refusal *refusal)
 {
-    int64_t now_ms = aksk->clock->now_ms(aksk->clock);
+    int64_t now_ms = br_clock_now_ms(aksk->clock);
     if (now_ms < aksk->locked_until_ms) {
         return sim_refuse_identity(refusal, CODE, "AK access failed to reach the limit,forbidden",
                                    "the access key is locked");

@@ -108,7 +108,7 @@ static bool find_route(struct exchange *x)
 
 static int64_t now_ms(const struct sim_api *api)
 {
-    return api->store.clock->now_ms(api->store.clock);
+    return br_clock_now_ms(api->store.clock);
 }
 
 static bool check_token(struct exchange *x)

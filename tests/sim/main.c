@@ -206,10 +206,10 @@ struct ahead_clock {
     int64_t ahead_s;
 };
 
-static int64_t ahead_now_ms(const struct br_clock *self)
+static int64_t ahead_now_us(const struct br_clock *self)
 {
     (void)self;
-    return br_clock_system()->now_ms(br_clock_system());
+    return br_clock_system()->now_us(br_clock_system());
 }
 
 static int64_t ahead_unix_s(const struct br_clock *self)
@@ -221,7 +221,7 @@ static int64_t ahead_unix_s(const struct br_clock *self)
 static bool serve(const struct config *config, const sigset_t *signals, struct br_status *st)
 {
     struct sim_http *http = NULL;
-    struct ahead_clock clock = {.clock = {.now_ms = ahead_now_ms, .unix_s = ahead_unix_s},
+    struct ahead_clock clock = {.clock = {.now_us = ahead_now_us, .unix_s = ahead_unix_s},
                                 .ahead_s = config->clock_ahead_ms / 1000};
     struct sim_api api = {
         .lock = PTHREAD_MUTEX_INITIALIZER,

@@ -50,7 +50,7 @@ static const struct {
 
 static int64_t clock_ms(const struct sim_store *store)
 {
-    return store->clock->now_ms(store->clock);
+    return br_clock_now_ms(store->clock);
 }
 
 static int64_t epoch_ms(const struct sim_store *store)

@@ -27,7 +27,7 @@ static struct fake_clock clock_now;
 
 static int64_t read_now(const struct br_clock *self)
 {
-    return ((const struct fake_clock *)(const void *)self)->now_ms;
+    return ((const struct fake_clock *)(const void *)self)->now_ms * 1000;
 }
 
 static int64_t read_unix(const struct br_clock *self)
@@ -192,7 +192,7 @@ static void make_request(const struct vector *vector, const char *signature, str
 static struct sim_aksk aksk_for(const struct vector *vector)
 {
     clock_now = (struct fake_clock){
-        .base = {.now_ms = read_now, .unix_s = read_unix}, .now_ms = 1000, .unix_s = vector->unix_s};
+        .base = {.now_us = read_now, .unix_s = read_unix}, .now_ms = 1000, .unix_s = vector->unix_s};
     return (struct sim_aksk){
         .clock = &clock_now.base,
         .access_key = vector->access_key,

@@ -18,7 +18,7 @@ struct fake_clock {
 
 static int64_t read_fake_clock(const struct br_clock *self)
 {
-    return ((const struct fake_clock *)(const void *)self)->now_ms;
+    return ((const struct fake_clock *)(const void *)self)->now_ms * 1000;
 }
 
 struct fixture {
@@ -33,7 +33,7 @@ static struct fixture fixture;
 
 static int set_up(void **state)
 {
-    fixture = (struct fixture){.clock = {.base = {.now_ms = read_fake_clock}, .now_ms = 5000}};
+    fixture = (struct fixture){.clock = {.base = {.now_us = read_fake_clock}, .now_ms = 5000}};
     sim_store_init(&fixture.store, &fixture.clock.base, EPOCH_MS, SETTLE_MS);
     *state = &fixture;
     return 0;

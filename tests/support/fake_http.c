@@ -53,9 +53,9 @@ void fake_http_fail(struct fake_http *fake, enum br_transport_failure failure)
     exchange->done(exchange);
 }
 
-static int64_t now_ms(const struct br_clock *self)
+static int64_t now_us(const struct br_clock *self)
 {
-    return ((const struct fake_clock *)self)->now_ms;
+    return ((const struct fake_clock *)self)->now_us;
 }
 
 static int64_t unix_s(const struct br_clock *self)
@@ -66,7 +66,7 @@ static int64_t unix_s(const struct br_clock *self)
 void fake_clock_init(struct fake_clock *fake)
 {
     *fake = (struct fake_clock){
-        .clock = {.now_ms = now_ms, .unix_s = unix_s}, .now_ms = 1000, .unix_s = 1700000000};
+        .clock = {.now_us = now_us, .unix_s = unix_s}, .now_us = 1000000, .unix_s = 1700000000};
 }
 
 static enum br_auth_result apply(struct br_auth *self, const struct br_auth_request *request,

@@ -27,7 +27,7 @@ void fake_http_fail(struct fake_http *fake, enum br_transport_failure failure);
 /* A clock that stands still until the test moves it. */
 struct fake_clock {
     struct br_clock clock; /* first */
-    int64_t now_ms;
+    int64_t now_us;
     int64_t unix_s;
 };
 

@@ -31,8 +31,7 @@ void http_fixture_global_init(void)
 
 int64_t http_fixture_now_ms(void)
 {
-    const struct br_clock *clock = br_clock_system();
-    return clock->now_ms(clock);
+    return br_clock_now_ms(br_clock_system());
 }
 
 static void on_done(struct br_http_exchange *exchange)

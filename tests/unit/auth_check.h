@@ -36,9 +36,9 @@ struct test_clock {
     int64_t unix_s;
 };
 
-static inline int64_t test_clock_now_ms(const struct br_clock *self)
+static inline int64_t test_clock_now_us(const struct br_clock *self)
 {
-    return ((const struct test_clock *)self)->now_ms;
+    return ((const struct test_clock *)self)->now_ms * 1000;
 }
 
 static inline int64_t test_clock_unix_s(const struct br_clock *self)
@@ -48,7 +48,7 @@ static inline int64_t test_clock_unix_s(const struct br_clock *self)
 
 static inline struct test_clock test_clock_at(int64_t now_ms, int64_t unix_s)
 {
-    return (struct test_clock){.clock = {.now_ms = test_clock_now_ms, .unix_s = test_clock_unix_s},
+    return (struct test_clock){.clock = {.now_us = test_clock_now_us, .unix_s = test_clock_unix_s},
                                .now_ms = now_ms,
                                .unix_s = unix_s};
 }

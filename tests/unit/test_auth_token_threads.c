@@ -31,10 +31,10 @@ static void check(bool ok, const char *what)
 /* Each look at the clock is a millisecond, so that tokens and pauses end. */
 static atomic_int_least64_t ticks;
 
-static int64_t tick_ms(const struct br_clock *self)
+static int64_t tick_us(const struct br_clock *self)
 {
     (void)self;
-    return atomic_fetch_add(&ticks, 1);
+    return atomic_fetch_add(&ticks, 1) * 1000;
 }
 
 static int64_t same_s(const struct br_clock *self)
@@ -221,7 +221,7 @@ static void change_password(const struct test_folder *folder, int round)
 static void test_calls_on_many_threads_are_all_answered(void **state)
 {
     (void)state;
-    static const struct br_clock clock = {.now_ms = tick_ms, .unix_s = same_s};
+    static const struct br_clock clock = {.now_us = tick_us, .unix_s = same_s};
     static struct test_output output;
     struct test_folder folder = test_folder_make();
     for (size_t i = 0; i < BR_IAM_TOKEN_FILE_COUNT; i++)
