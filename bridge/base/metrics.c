@@ -18,7 +18,7 @@ typedef char label_values[BR_METRIC_LABELS_MAX][BR_METRIC_VALUE_MAX_BYTES + 1];
 struct br_metric {
     const struct br_metric_def *def;
     label_values values;
-    _Atomic int64_t value; /* of a histogram: the sum, in milliseconds */
+    _Atomic int64_t value; /* of a histogram: the sum */
     _Atomic int64_t
         buckets[BR_METRIC_BUCKETS_MAX + 1]; /* not cumulative; the one after the last bound is +Inf */
 };
@@ -44,6 +44,11 @@ struct br_metrics {
     pthread_mutex_t lock; /* around the making of a label set */
     struct br_metric_family *first;
     struct br_metric_family **end; /* where the next family is linked */
+    struct {
+        br_metrics_refresh_fn run;
+        void *ctx;
+    } refreshes[BR_METRICS_REFRESHES_MAX];
+    size_t refresh_count;
 };
 
 /* ---- Making ---- */
@@ -91,9 +96,9 @@ static void check_def(const struct br_metrics *metrics, const struct br_metric_d
     for (size_t i = 0; i < BR_METRIC_LABELS_MAX && def->labels[i] != NULL; i++) {
         assert(is_name(def->labels[i]) && strcmp(def->labels[i], "le") != 0);
     }
-    assert((def->type == BR_METRIC_HISTOGRAM) == (def->buckets_ms[0] > 0));
-    for (size_t i = 1; i < BR_METRIC_BUCKETS_MAX && def->buckets_ms[i] != 0; i++) {
-        assert(def->buckets_ms[i] > def->buckets_ms[i - 1]);
+    assert((def->type == BR_METRIC_HISTOGRAM) == (def->buckets[0] > 0));
+    for (size_t i = 1; i < BR_METRIC_BUCKETS_MAX && def->buckets[i] != 0; i++) {
+        assert(def->buckets[i] > def->buckets[i - 1]);
     }
 }
 
@@ -109,7 +114,7 @@ struct br_metric_family *br_metrics_family(struct br_metrics *metrics, const str
     while (family->label_count < BR_METRIC_LABELS_MAX && def->labels[family->label_count] != NULL) {
         family->label_count++;
     }
-    while (family->bucket_count < BR_METRIC_BUCKETS_MAX && def->buckets_ms[family->bucket_count] != 0) {
+    while (family->bucket_count < BR_METRIC_BUCKETS_MAX && def->buckets[family->bucket_count] != 0) {
         family->bucket_count++;
     }
     family->set_cap = family->label_count > 0 ? def->max_sets : 1;
@@ -132,6 +137,22 @@ struct br_metric_family *br_metrics_family(struct br_metrics *metrics, const str
     *metrics->end = family;
     metrics->end = &family->next;
     return family;
+}
+
+const struct br_metric_def *br_metrics_def(const struct br_metrics *metrics, size_t index)
+{
+    const struct br_metric_family *family = metrics->first;
+    for (; family != NULL && index > 0; index--) {
+        family = family->next;
+    }
+    return family != NULL ? family->def : NULL;
+}
+
+void br_metrics_on_write(struct br_metrics *metrics, br_metrics_refresh_fn refresh, void *ctx)
+{
+    assert(metrics->refresh_count < BR_METRICS_REFRESHES_MAX);
+    metrics->refreshes[metrics->refresh_count].run = refresh;
+    metrics->refreshes[metrics->refresh_count++].ctx = ctx;
 }
 
 /* ---- Finding ---- */
@@ -236,21 +257,21 @@ void br_metric_add(struct br_metric *metric, int64_t delta)
 
 void br_metric_set(struct br_metric *metric, int64_t value)
 {
-    assert(metric->def->type == BR_METRIC_GAUGE);
+    assert(metric->def->type != BR_METRIC_HISTOGRAM);
     atomic_store_explicit(&metric->value, value, memory_order_relaxed);
 }
 
-void br_metric_observe_ms(struct br_metric *metric, int64_t duration_ms)
+void br_metric_observe(struct br_metric *metric, int64_t value)
 {
     assert(metric->def->type == BR_METRIC_HISTOGRAM);
-    int64_t counted_ms = duration_ms > 0 ? duration_ms : 0;
-    const int64_t *bounds = metric->def->buckets_ms;
+    int64_t counted = value > 0 ? value : 0;
+    const int64_t *bounds = metric->def->buckets;
     size_t i = 0;
-    while (i < BR_METRIC_BUCKETS_MAX && bounds[i] != 0 && counted_ms > bounds[i]) {
+    while (i < BR_METRIC_BUCKETS_MAX && bounds[i] != 0 && counted > bounds[i]) {
         i++;
     }
     atomic_fetch_add_explicit(&metric->buckets[i], 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&metric->value, counted_ms, memory_order_relaxed);
+    atomic_fetch_add_explicit(&metric->value, counted, memory_order_relaxed);
 }
 
 /* ---- Writing ---- */
@@ -280,11 +301,17 @@ static void put_number(struct writer *writer, int64_t number)
     put(writer, text);
 }
 
-/* |duration_ms|, not negative, as seconds without zeros at the end: 2500 is "2.5". */
-static void put_seconds(struct writer *writer, int64_t duration_ms)
+/* |value| as |unit| is shown, without zeros behind the point: 2500000 microseconds are "2.5". */
+static void put_value(struct writer *writer, enum br_metric_unit unit, int64_t value)
 {
+    if (unit == BR_METRIC_PLAIN) {
+        put_number(writer, value);
+        return;
+    }
     char text[32];
-    int len = snprintf(text, sizeof text, "%" PRId64 ".%03d", duration_ms / 1000, (int)(duration_ms % 1000));
+    uint64_t size = value < 0 ? -(uint64_t)value : (uint64_t)value;
+    int len = snprintf(text, sizeof text, "%s%" PRIu64 ".%06u", value < 0 ? "-" : "", size / 1000000,
+                       (unsigned)(size % 1000000));
     while (text[len - 1] == '0') {
         len--;
     }
@@ -325,9 +352,9 @@ static void put_head(struct writer *writer, const char *name, size_t name_len, c
     put(writer, "\n");
 }
 
-/* |bound_ms|: the label "le" of a bucket; INT64_MAX: "+Inf"; -1: the line has none. */
+/* |bound|: the label "le" of a bucket; INT64_MAX: "+Inf"; -1: the line has none. */
 static void put_series(struct writer *writer, const struct br_metric_family *family,
-                       const struct br_metric *metric, const char *suffix, int64_t bound_ms)
+                       const struct br_metric *metric, const char *suffix, int64_t bound)
 {
     put(writer, family->def->name);
     put(writer, suffix);
@@ -340,13 +367,13 @@ static void put_series(struct writer *writer, const struct br_metric_family *fam
         put(writer, "\"");
         before = ",";
     }
-    if (bound_ms >= 0) {
+    if (bound >= 0) {
         put(writer, before);
         put(writer, "le=\"");
-        if (bound_ms == INT64_MAX) {
+        if (bound == INT64_MAX) {
             put(writer, "+Inf");
         } else {
-            put_seconds(writer, bound_ms);
+            put_value(writer, family->def->unit, bound);
         }
         put(writer, "\"");
         before = ",";
@@ -362,12 +389,12 @@ static void put_histogram(struct writer *writer, const struct br_metric_family *
     for (size_t i = 0; i <= family->bucket_count; i++) {
         total += atomic_load_explicit(&metric->buckets[i], memory_order_relaxed);
         put_series(writer, family, metric, "_bucket",
-                   i < family->bucket_count ? family->def->buckets_ms[i] : INT64_MAX);
+                   i < family->bucket_count ? family->def->buckets[i] : INT64_MAX);
         put_number(writer, total);
         put(writer, "\n");
     }
     put_series(writer, family, metric, "_sum", -1);
-    put_seconds(writer, atomic_load_explicit(&metric->value, memory_order_relaxed));
+    put_value(writer, family->def->unit, atomic_load_explicit(&metric->value, memory_order_relaxed));
     put(writer, "\n");
     put_series(writer, family, metric, "_count", -1);
     put_number(writer, total);
@@ -381,7 +408,7 @@ static void put_metric(struct writer *writer, const struct br_metric_family *fam
         put_histogram(writer, family, metric);
     } else {
         put_series(writer, family, metric, "", -1);
-        put_number(writer, atomic_load_explicit(&metric->value, memory_order_relaxed));
+        put_value(writer, family->def->unit, atomic_load_explicit(&metric->value, memory_order_relaxed));
         put(writer, "\n");
     }
 }
@@ -423,6 +450,9 @@ static void put_family(struct writer *writer, const struct br_metric_family *fam
 
 bool br_metrics_write(const struct br_metrics *metrics, struct br_buf *out, struct br_status *st)
 {
+    for (size_t i = 0; i < metrics->refresh_count; i++) {
+        metrics->refreshes[i].run(metrics->refreshes[i].ctx);
+    }
     size_t len_before = out->len;
     struct writer writer = {.buf = out, .result = BR_BUF_OK};
     for (const struct br_metric_family *family = metrics->first; family != NULL; family = family->next) {

@@ -28,8 +28,9 @@ static const struct br_metric_def defs[FAMILY_COUNT] = {
                        .type = BR_METRIC_HISTOGRAM,
                        .labels = {"grpc_method", "grpc_status"},
                        .max_sets = METHODS_MAX * 4,
-                       .buckets_ms = {5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000,
-                                      300000, 600000}},
+                       .unit = BR_METRIC_MICROSECONDS,
+                       .buckets = {5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000,
+                                   5000000, 10000000, 30000000, 60000000, 300000000, 600000000}},
     [CALLS_IN_FLIGHT] = {.name = "modelarts_bridge_calls_in_flight",
                          .help = "gRPC calls that have no reply yet.",
                          .type = BR_METRIC_GAUGE},
@@ -129,8 +130,8 @@ void br_call_metrics_ended(struct br_call_metrics *metrics, const struct br_meth
     if (metrics == NULL) {
         return;
     }
-    br_metric_observe_ms(child(metrics, CALL_DURATION, method_name(method), br_code_name(code), NULL),
-                         duration_ms);
+    br_metric_observe(child(metrics, CALL_DURATION, method_name(method), br_code_name(code), NULL),
+                      duration_ms * 1000);
     br_metric_add(metrics->in_flight, -1);
 }
 

@@ -56,7 +56,16 @@ static const struct br_metric_def histogram_def = {.name = "duration_seconds",
                                                    .type = BR_METRIC_HISTOGRAM,
                                                    .labels = {"method"},
                                                    .max_sets = 2,
-                                                   .buckets_ms = {5, 100, 2500, 60000}};
+                                                   .unit = BR_METRIC_MICROSECONDS,
+                                                   .buckets = {10, 5000, 2500000, 600000000}};
+static const struct br_metric_def size_def = {
+    .name = "size_bytes", .help = "Size.", .type = BR_METRIC_HISTOGRAM, .buckets = {64, 67108864}};
+static const struct br_metric_def cpu_def = {.name = "cpu_seconds_total",
+                                             .help = "CPU time.",
+                                             .type = BR_METRIC_COUNTER,
+                                             .unit = BR_METRIC_MICROSECONDS};
+static const struct br_metric_def age_def = {
+    .name = "age_seconds", .help = "Age.", .type = BR_METRIC_GAUGE, .unit = BR_METRIC_MICROSECONDS};
 
 struct fixture {
     struct br_metrics *metrics;
@@ -267,29 +276,33 @@ static void test_child_cuts_values_between_characters(void **state)
 static void test_observe_fills_cumulative_buckets(void **state)
 {
     struct fixture *f = *state;
-    static const int64_t durations_ms[] = {-3, 0, 5, 6, 100, 2500, 2501, 60000, 60001, 3600000};
-    for (size_t i = 0; i < sizeof durations_ms / sizeof durations_ms[0]; i++) {
-        br_metric_observe_ms(histogram(f, "a"), durations_ms[i]);
+    static const int64_t durations_us[] = {-3,      0,       10,        11,        5000,
+                                           2500000, 2500001, 600000000, 600000001, INT64_C(3600000000)};
+    for (size_t i = 0; i < sizeof durations_us / sizeof durations_us[0]; i++) {
+        br_metric_observe(histogram(f, "a"), durations_us[i]);
     }
     const char *text = write_text(f);
-    assert_non_null(strstr(text, "duration_seconds_bucket{method=\"a\",le=\"0.005\"} 3\n"
-                                 "duration_seconds_bucket{method=\"a\",le=\"0.1\"} 5\n"
+    assert_non_null(strstr(text, "duration_seconds_bucket{method=\"a\",le=\"0.00001\"} 3\n"
+                                 "duration_seconds_bucket{method=\"a\",le=\"0.005\"} 5\n"
                                  "duration_seconds_bucket{method=\"a\",le=\"2.5\"} 6\n"
-                                 "duration_seconds_bucket{method=\"a\",le=\"60\"} 8\n"
+                                 "duration_seconds_bucket{method=\"a\",le=\"600\"} 8\n"
                                  "duration_seconds_bucket{method=\"a\",le=\"+Inf\"} 10\n"
-                                 "duration_seconds_sum{method=\"a\"} 3725.113\n"
+                                 "duration_seconds_sum{method=\"a\"} 4805.005023\n"
                                  "duration_seconds_count{method=\"a\"} 10\n"));
 }
 
 static void test_observe_without_labels_has_only_le(void **state)
 {
     (void)state;
-    static const struct br_metric_def def = {
-        .name = "wait_seconds", .help = "Wait.", .type = BR_METRIC_HISTOGRAM, .buckets_ms = {1000}};
+    static const struct br_metric_def def = {.name = "wait_seconds",
+                                             .help = "Wait.",
+                                             .type = BR_METRIC_HISTOGRAM,
+                                             .unit = BR_METRIC_MICROSECONDS,
+                                             .buckets = {1000000}};
     struct br_metrics *metrics = br_metrics_create();
     struct br_metric_family *family = br_metrics_family(metrics, &def);
     assert_non_null(family);
-    br_metric_observe_ms(br_metric_child(family, NULL), 10);
+    br_metric_observe(br_metric_child(family, NULL), 10000);
     struct br_buf text;
     struct br_status st;
     br_buf_init(&text, 4096);
@@ -299,6 +312,66 @@ static void test_observe_without_labels_has_only_le(void **state)
                                    "wait_seconds_sum 0.01\nwait_seconds_count 1\n");
     br_buf_finish(&text);
     br_metrics_destroy(metrics);
+}
+
+static void test_observe_of_plain_numbers_shows_them_as_they_are(void **state)
+{
+    struct fixture *f = *state;
+    struct br_metric_family *family = br_metrics_family(f->metrics, &size_def);
+    assert_non_null(family);
+    static const int64_t sizes[] = {0, 64, 65, 67108864, 67108865};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        br_metric_observe(br_metric_child(family, NULL), sizes[i]);
+    }
+    assert_non_null(strstr(write_text(f),
+                           "\nsize_bytes_bucket{le=\"64\"} 2\nsize_bytes_bucket{le=\"67108864\"} 4\n"
+                           "size_bytes_bucket{le=\"+Inf\"} 5\nsize_bytes_sum 134217858\n"
+                           "size_bytes_count 5\n"));
+}
+
+static void test_microseconds_of_counters_and_gauges_show_as_fractions(void **state)
+{
+    struct fixture *f = *state;
+    struct br_metric_family *cpu = br_metrics_family(f->metrics, &cpu_def);
+    struct br_metric_family *age = br_metrics_family(f->metrics, &age_def);
+    assert_non_null(cpu);
+    assert_non_null(age);
+    assert_true(has_line(f, "cpu_seconds_total 0"));
+    br_metric_add(br_metric_child(cpu, NULL), 1500000);
+    assert_true(has_line(f, "cpu_seconds_total 1.5"));
+    br_metric_set(br_metric_child(cpu, NULL), 12000001);
+    assert_true(has_line(f, "cpu_seconds_total 12.000001"));
+    br_metric_set(br_metric_child(age, NULL), -20000);
+    assert_true(has_line(f, "age_seconds -0.02"));
+    br_metric_set(br_metric_child(age, NULL), INT64_MIN);
+    assert_true(has_line(f, "age_seconds -9223372036854.775808"));
+}
+
+static void test_def_tells_families_in_their_order(void **state)
+{
+    struct fixture *f = *state;
+    assert_ptr_equal(br_metrics_def(f->metrics, 0), &counter_def);
+    assert_ptr_equal(br_metrics_def(f->metrics, 2), &histogram_def);
+    assert_null(br_metrics_def(f->metrics, 3));
+    assert_null(br_metrics_def(f->metrics, 4));
+}
+
+/* Looks a gauge up, and makes a label set: what is under the registry's lock elsewhere. */
+static void refresh(void *ctx)
+{
+    struct fixture *f = ctx;
+    br_metric_add(br_metric_child(f->gauge, NULL), 1);
+    br_metric_add(counter(f, "refreshed", "OK"), 1);
+}
+
+static void test_write_refreshes_before_each_text(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < BR_METRICS_REFRESHES_MAX; i++) {
+        br_metrics_on_write(f->metrics, refresh, f);
+    }
+    assert_non_null(strstr(write_text(f), "\nin_flight 4\n"));
+    assert_non_null(strstr(write_text(f), "\ncalls_total{method=\"refreshed\",code=\"OK\"} 8\n"));
 }
 
 static void test_write_ceiling_is_exact_and_leaves_the_buffer(void **state)
@@ -371,7 +444,7 @@ static void *work(void *arg)
         char method[16];
         snprintf(method, sizeof method, "m%d", i % 5);
         br_metric_add(counter(worker->f, method, "OK"), 1);
-        br_metric_observe_ms(histogram(worker->f, "a"), i % 200);
+        br_metric_observe(histogram(worker->f, "a"), i % 200);
     }
     return NULL;
 }
@@ -424,7 +497,7 @@ static void test_threads_lose_no_update(void **state)
     assert_int_equal(sum_of(f, "calls_total{"), THREADS * ROUNDS);
     assert_int_equal(sum_of(f, "duration_seconds_count{"), THREADS * ROUNDS);
     assert_true(has_line(f, "calls_total{method=\"other\",code=\"other\"} 8000"));
-    assert_true(has_line(f, "duration_seconds_sum{method=\"a\"} 1990"));
+    assert_true(has_line(f, "duration_seconds_sum{method=\"a\"} 1.99"));
 }
 
 /* Many known sets make the search long: both threads end it before either has made its set. */
@@ -516,6 +589,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_child_cuts_values_between_characters, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_observe_fills_cumulative_buckets, set_up, tear_down),
         cmocka_unit_test(test_observe_without_labels_has_only_le),
+        cmocka_unit_test_setup_teardown(test_observe_of_plain_numbers_shows_them_as_they_are, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_microseconds_of_counters_and_gauges_show_as_fractions, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_def_tells_families_in_their_order, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_write_refreshes_before_each_text, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_write_ceiling_is_exact_and_leaves_the_buffer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_write_without_memory_fails, set_up, tear_down),
         cmocka_unit_test(test_create_without_memory_returns_null),
