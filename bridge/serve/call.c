@@ -13,7 +13,8 @@ struct br_call {
     struct br_call_host *host;
     enum br_call_state state;
     bool cancelled; /* the caller is gone; what was begun is ended in order all the same */
-    int64_t created_ms;
+    int64_t created_us;
+    int64_t since_us;    /* when the state, or the work in it that is timed, began */
     int64_t deadline_ms; /* of everything: credential, attempts, pauses */
 
     struct br_arena arena; /* the messages, the headers, the error's texts */
@@ -44,9 +45,44 @@ static const bool allowed_moves[BR_CALL_DONE + 1][BR_CALL_DONE + 1] = {
     [BR_CALL_REPLYING] = {[BR_CALL_DONE] = true},
 };
 
+static int64_t now_us(const struct br_call *call)
+{
+    return call->config->clock->now_us(call->config->clock);
+}
+
+/* The timed work of a state is over after |spent_us|. */
+static void count_time(struct br_call *call, int64_t spent_us)
+{
+    struct br_call_times *times = &call->reply.times;
+    switch (call->state) {
+    case BR_CALL_RECEIVED:
+        if (call->method != NULL) { /* else the host refuses it before it was started */
+            times->translate_us += spent_us;
+            br_call_metrics_translated(call->config->metrics, BR_TRANSLATE_REQUEST, spent_us);
+        }
+        break;
+    case BR_CALL_AUTHORIZING:
+        times->credential_us += spent_us;
+        break;
+    case BR_CALL_SENT:
+        if (call->exchange.answered) {
+            times->translate_us += spent_us;
+            br_call_metrics_translated(call->config->metrics, BR_TRANSLATE_RESPONSE, spent_us);
+        }
+        break;
+    case BR_CALL_BACKOFF:
+    case BR_CALL_REPLYING:
+    case BR_CALL_DONE:
+        break;
+    }
+}
+
 static void move_to(struct br_call *call, enum br_call_state next)
 {
     assert(allowed_moves[call->state][next]);
+    int64_t now = now_us(call);
+    count_time(call, now - call->since_us);
+    call->since_us = now;
     call->state = next;
 }
 
@@ -71,6 +107,8 @@ static void return_headers(struct br_call *call)
 static void send_reply(struct br_call *call)
 {
     struct br_reply *reply = &call->reply;
+    move_to(call, BR_CALL_REPLYING);
+    reply->times.total_us = call->since_us - call->created_us;
     reply->attempt_count = call->attempt_count;
     reply->request_id = call->request_id;
     if (call->request_id[0] != '\0') {
@@ -85,7 +123,6 @@ static void send_reply(struct br_call *call)
         add_trailer(reply, "modelarts-bridge-warning", call->warnings.items[i],
                     strlen(call->warnings.items[i]));
     }
-    move_to(call, BR_CALL_REPLYING);
     call->host->reply(call->host, call, reply);
 }
 
@@ -162,7 +199,8 @@ struct br_call *br_call_create(const struct br_call_config *config, struct br_ca
     }
     call->config = config;
     call->host = host;
-    call->created_ms = br_clock_now_ms(config->clock);
+    call->created_us = now_us(call);
+    call->since_us = call->created_us;
     call->reply.message = "";
     call->reply.reason = "";
     call->waiter.ready = credential_ready;
@@ -298,11 +336,6 @@ static void authorize(struct br_call *call)
     }
 }
 
-static int64_t now_ms(const struct br_call *call)
-{
-    return br_clock_now_ms(call->config->clock);
-}
-
 /* Two things are waited for, the credential and the deadline: the first that comes ends the other. */
 static void resume_authorizing(struct br_call *call)
 {
@@ -312,7 +345,7 @@ static void resume_authorizing(struct br_call *call)
         } else {
             call->config->auth->cancel(call->config->auth, &call->waiter);
         }
-    } else if (now_ms(call) >= call->deadline_ms && !call->cancelled) {
+    } else if (br_clock_now_ms(call->config->clock) >= call->deadline_ms && !call->cancelled) {
         reply_transport(call, BR_TRANSPORT_DEADLINE);
     } else {
         authorize(call);
@@ -321,12 +354,13 @@ static void resume_authorizing(struct br_call *call)
 
 /* ---- The call ---- */
 
-/* |timeout_ms| is what is left now; the bridge's own limits count from the call's arrival. */
+/* |timeout_ms| is what is left at |since_us|; the bridge's own limits count from the call's arrival. */
 static int64_t deadline_ms(const struct br_call *call, int64_t timeout_ms)
 {
+    int64_t created_ms = call->created_us / 1000;
     int64_t deadline =
-        timeout_ms >= 0 ? now_ms(call) + timeout_ms : call->created_ms + call->config->default_timeout_ms;
-    int64_t latest = call->created_ms + call->config->max_timeout_ms;
+        timeout_ms >= 0 ? call->since_us / 1000 + timeout_ms : created_ms + call->config->default_timeout_ms;
+    int64_t latest = created_ms + call->config->max_timeout_ms;
     return deadline < latest ? deadline : latest;
 }
 
@@ -334,6 +368,8 @@ void br_call_start(struct br_call *call, const struct br_call_request *request)
 {
     assert(call->state == BR_CALL_RECEIVED);
     call->method = request->method;
+    call->since_us = now_us(call);
+    call->reply.request_bytes = request->len;
     call->deadline_ms = deadline_ms(call, request->timeout_ms);
     struct br_status st;
     if (!br_rest_request_build(call->method, &call->config->rest, request->bytes, request->len,
@@ -430,7 +466,7 @@ static int64_t retry_delay_ms(struct br_call *call, const struct br_error *error
         .attempt = call->attempt_count,
         .max_attempts = call->config->max_attempts,
         .retry_after_ms = error->retry_after_ms,
-        .remaining_ms = call->deadline_ms - now_ms(call),
+        .remaining_ms = call->deadline_ms - call->since_us / 1000,
         .random = arc4random(),
     };
     return br_retry_delay_ms(call->config->retries, &question);
@@ -453,13 +489,27 @@ static void resume_failed(struct br_call *call)
     }
     br_call_metrics_retried(call->config->metrics, call->method);
     move_to(call, BR_CALL_BACKOFF);
-    pause_until(call, now_ms(call) + delay_ms);
+    pause_until(call, call->since_us / 1000 + delay_ms);
+}
+
+/* Splits the time of the attempt in two where its request went out. */
+static void count_exchange(struct br_call *call)
+{
+    const struct br_http_exchange *exchange = &call->exchange;
+    struct br_call_times *times = &call->reply.times;
+    bool was_sent = exchange->sent_us != 0;
+    int64_t waited_us = (was_sent ? exchange->sent_us : exchange->ended_us) - call->since_us;
+    int64_t upstream_us = was_sent ? exchange->ended_us - exchange->sent_us : 0;
+    times->queue_us += waited_us;
+    times->upstream_us += upstream_us;
+    br_call_metrics_exchanged(call->config->metrics, exchange, was_sent ? upstream_us : waited_us);
 }
 
 static void resume_sent(struct br_call *call)
 {
-    br_call_metrics_exchanged(call->config->metrics, &call->exchange);
     const struct br_http_exchange *exchange = &call->exchange;
+    count_exchange(call);
+    call->since_us = now_us(call);
     const char *request_id = br_headers_find(&exchange->answer.headers, "x-request-id");
     if (request_id != NULL) {
         br_request_id_copy(request_id, call->request_id);
@@ -512,5 +562,5 @@ enum br_call_state br_call_state(const struct br_call *call)
 
 int64_t br_call_duration_ms(const struct br_call *call)
 {
-    return now_ms(call) - call->created_ms;
+    return (now_us(call) - call->created_us) / 1000;
 }

@@ -48,6 +48,18 @@ struct br_trailer {
     size_t len;
 };
 
+/*
+ * Where the time of a call went, in microseconds, summed over its attempts. Waits for the caller's message, for the
+ * owner thread and between attempts are in the total alone.
+ */
+struct br_call_times {
+    int64_t total_us;      /* from br_call_create() to the reply */
+    int64_t translate_us;  /* bytes -> checks -> request, and answer -> bytes or error */
+    int64_t credential_us; /* until a credential was there, signed with it if need be */
+    int64_t queue_us; /* until the request went out: a place, a connection. All of it, where it never did */
+    int64_t upstream_us; /* from then on, until the answer was complete or failed */
+};
+
 /* What the caller gets. Borrowed from the call until br_call_destroy(), but for |bytes|. */
 struct br_reply {
     enum br_code code;
@@ -59,6 +71,8 @@ struct br_reply {
     const char *reason;     /* ErrorInfo.reason; "" when OK */
     const char *request_id; /* upstream's; "" when there is none */
     int attempt_count;      /* requests that went upstream */
+    size_t request_bytes;   /* of the caller's message */
+    struct br_call_times times;
 };
 
 struct br_call;
@@ -129,7 +143,7 @@ void br_call_replied(struct br_call *call);
 /* Where the call is. */
 enum br_call_state br_call_state(const struct br_call *call);
 
-/* The milliseconds since br_call_create(). */
+/* The milliseconds since br_call_create(). A reply has the exact times. */
 int64_t br_call_duration_ms(const struct br_call *call);
 
 #endif

@@ -9,13 +9,30 @@
 enum family {
     CALLS_STARTED,
     CALL_DURATION,
+    REQUEST_BYTES,
+    RESPONSE_BYTES,
     CALLS_IN_FLIGHT,
-    UPSTREAM_REQUESTS,
+    UPSTREAM_DURATION,
+    TRANSLATE_DURATION,
     RETRIES,
     DRIFT,
     REFUSED_CALLERS,
+    OVERLOAD_REFUSED,
     FAMILY_COUNT,
 };
+
+/* From an answer at once to the most that --max-timeout allows. */
+#define SECONDS_BUCKETS                                                                                     \
+    {                                                                                                       \
+        1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000, \
+            30000000, 60000000, 600000000                                                                   \
+    }
+
+/* 64 bytes to 64 MiB. */
+#define BYTES_BUCKETS                                                                                   \
+    {                                                                                                   \
+        1 << 6, 1 << 8, 1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26 \
+    }
 
 static const struct br_metric_def defs[FAMILY_COUNT] = {
     [CALLS_STARTED] = {.name = "grpc_server_call_started_total",
@@ -26,19 +43,44 @@ static const struct br_metric_def defs[FAMILY_COUNT] = {
     [CALL_DURATION] = {.name = "grpc_server_call_duration_seconds",
                        .help = "Time from a gRPC call's arrival to its reply.",
                        .type = BR_METRIC_HISTOGRAM,
+                       .unit = BR_METRIC_MICROSECONDS,
                        .labels = {"grpc_method", "grpc_status"},
                        .max_sets = METHODS_MAX * 4,
-                       .unit = BR_METRIC_MICROSECONDS,
-                       .buckets = {5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000,
-                                   5000000, 10000000, 30000000, 60000000, 300000000, 600000000}},
+                       .buckets = SECONDS_BUCKETS},
+    [REQUEST_BYTES] = {.name = "grpc_server_call_rcvd_total_compressed_message_size_bytes",
+                       .help = "Size of the request message of a gRPC call; 0 where none was taken.",
+                       .type = BR_METRIC_HISTOGRAM,
+                       .labels = {"grpc_method", "grpc_status"},
+                       .max_sets = METHODS_MAX * 4,
+                       .buckets = BYTES_BUCKETS},
+    [RESPONSE_BYTES] = {.name = "grpc_server_call_sent_total_compressed_message_size_bytes",
+                        .help = "Size of the response message of a gRPC call; 0 where it failed.",
+                        .type = BR_METRIC_HISTOGRAM,
+                        .labels = {"grpc_method", "grpc_status"},
+                        .max_sets = METHODS_MAX * 4,
+                        .buckets = BYTES_BUCKETS},
     [CALLS_IN_FLIGHT] = {.name = "modelarts_bridge_calls_in_flight",
                          .help = "gRPC calls that have no reply yet.",
                          .type = BR_METRIC_GAUGE},
-    [UPSTREAM_REQUESTS] = {.name = "modelarts_bridge_upstream_requests_total",
-                           .help = "HTTP requests of calls to ModelArts, each attempt by itself.",
-                           .type = BR_METRIC_COUNTER,
-                           .labels = {"http_request_method", "http_response_status_code", "error_type"},
-                           .max_sets = 128},
+    [UPSTREAM_DURATION] =
+        {.name = "http_client_request_duration_seconds",
+         .help = "Time from sending an HTTP request to ModelArts to the end of its answer, each "
+                 "attempt by itself; of one that was never sent, the time it waited.",
+         .type = BR_METRIC_HISTOGRAM,
+         .unit = BR_METRIC_MICROSECONDS,
+         .labels = {"http_request_method", "http_response_status_code", "error_type"},
+         .max_sets = 128,
+         .buckets = SECONDS_BUCKETS},
+    [TRANSLATE_DURATION] = {.name = "modelarts_bridge_translate_duration_seconds",
+                            .help =
+                                "Time to make a REST request from a message, or a message or status from an "
+                                "answer.",
+                            .type = BR_METRIC_HISTOGRAM,
+                            .unit = BR_METRIC_MICROSECONDS,
+                            .labels = {"direction"},
+                            .max_sets = 2,
+                            .buckets = {10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000,
+                                        100000}},
     [RETRIES] = {.name = "modelarts_bridge_retries_total",
                  .help = "Failed requests to ModelArts that were tried again.",
                  .type = BR_METRIC_COUNTER,
@@ -52,6 +94,9 @@ static const struct br_metric_def defs[FAMILY_COUNT] = {
     [REFUSED_CALLERS] = {.name = "modelarts_bridge_refused_callers_total",
                          .help = "Calls that were refused because of who the caller is.",
                          .type = BR_METRIC_COUNTER},
+    [OVERLOAD_REFUSED] = {.name = "modelarts_bridge_overload_refused_total",
+                          .help = "Calls that were refused because of --max-in-flight.",
+                          .type = BR_METRIC_COUNTER},
 };
 
 /* The label error_type where there was no answer. */
@@ -69,10 +114,17 @@ static const char *const drift_kinds[] = {
     [BR_DRIFT_CODE] = "code",
 };
 
+static const char *const directions[] = {
+    [BR_TRANSLATE_REQUEST] = "request",
+    [BR_TRANSLATE_RESPONSE] = "response",
+};
+
 struct br_call_metrics {
     struct br_metric_family *families[FAMILY_COUNT];
     struct br_metric *in_flight;
     struct br_metric *refused_callers;
+    struct br_metric *overload_refused;
+    struct br_metric *translate[sizeof directions / sizeof directions[0]];
     struct br_metric *drift[sizeof drift_kinds / sizeof drift_kinds[0]];
 };
 
@@ -99,6 +151,10 @@ struct br_call_metrics *br_call_metrics_create(struct br_metrics *registry)
     /* Made now: what is watched for an alert should be there, as 0, before it first happens. */
     metrics->in_flight = child(metrics, CALLS_IN_FLIGHT, NULL, NULL, NULL);
     metrics->refused_callers = child(metrics, REFUSED_CALLERS, NULL, NULL, NULL);
+    metrics->overload_refused = child(metrics, OVERLOAD_REFUSED, NULL, NULL, NULL);
+    for (size_t i = 0; i < sizeof directions / sizeof directions[0]; i++) {
+        metrics->translate[i] = child(metrics, TRANSLATE_DURATION, directions[i], NULL, NULL);
+    }
     for (size_t i = 0; i < sizeof drift_kinds / sizeof drift_kinds[0]; i++) {
         metrics->drift[i] = child(metrics, DRIFT, drift_kinds[i], NULL, NULL);
     }
@@ -124,18 +180,30 @@ void br_call_metrics_started(struct br_call_metrics *metrics, const struct br_me
     br_metric_add(metrics->in_flight, 1);
 }
 
-void br_call_metrics_ended(struct br_call_metrics *metrics, const struct br_method *method, enum br_code code,
-                           int64_t duration_ms)
+void br_call_metrics_ended(struct br_call_metrics *metrics, const struct br_method *method,
+                           const struct br_call_end *end)
 {
     if (metrics == NULL) {
         return;
     }
-    br_metric_observe(child(metrics, CALL_DURATION, method_name(method), br_code_name(code), NULL),
-                      duration_ms * 1000);
+    const char *name = method_name(method);
+    const char *code = br_code_name(end->code);
+    br_metric_observe(child(metrics, CALL_DURATION, name, code, NULL), end->duration_us);
+    br_metric_observe(child(metrics, REQUEST_BYTES, name, code, NULL), (int64_t)end->request_bytes);
+    br_metric_observe(child(metrics, RESPONSE_BYTES, name, code, NULL), (int64_t)end->response_bytes);
     br_metric_add(metrics->in_flight, -1);
 }
 
-void br_call_metrics_exchanged(struct br_call_metrics *metrics, const struct br_http_exchange *exchange)
+void br_call_metrics_translated(struct br_call_metrics *metrics, enum br_translate_direction direction,
+                                int64_t duration_us)
+{
+    if (metrics != NULL) {
+        br_metric_observe(metrics->translate[direction], duration_us);
+    }
+}
+
+void br_call_metrics_exchanged(struct br_call_metrics *metrics, const struct br_http_exchange *exchange,
+                               int64_t duration_us)
 {
     if (metrics == NULL) {
         return;
@@ -150,7 +218,7 @@ void br_call_metrics_exchanged(struct br_call_metrics *metrics, const struct br_
     } else {
         error_type = failure_types[exchange->failure];
     }
-    br_metric_add(child(metrics, UPSTREAM_REQUESTS, exchange->verb, status, error_type), 1);
+    br_metric_observe(child(metrics, UPSTREAM_DURATION, exchange->verb, status, error_type), duration_us);
 }
 
 void br_call_metrics_retried(struct br_call_metrics *metrics, const struct br_method *method)
@@ -171,5 +239,12 @@ void br_call_metrics_refused_caller(struct br_call_metrics *metrics)
 {
     if (metrics != NULL) {
         br_metric_add(metrics->refused_callers, 1);
+    }
+}
+
+void br_call_metrics_refused_overload(struct br_call_metrics *metrics)
+{
+    if (metrics != NULL) {
+        br_metric_add(metrics->overload_refused, 1);
     }
 }

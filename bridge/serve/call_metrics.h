@@ -30,12 +30,34 @@ void br_call_metrics_destroy(struct br_call_metrics *metrics);
 /* A call came and is in flight. |method| NULL: the contract does not have it. Once for each call. */
 void br_call_metrics_started(struct br_call_metrics *metrics, const struct br_method *method);
 
-/* A call that was started got its reply. Once for each call. */
-void br_call_metrics_ended(struct br_call_metrics *metrics, const struct br_method *method, enum br_code code,
-                           int64_t duration_ms);
+/* What is counted of a call that has its reply. */
+struct br_call_end {
+    enum br_code code;
+    int64_t duration_us;
+    size_t request_bytes; /* 0: no message was taken */
+    size_t response_bytes;
+};
 
-/* A request to upstream is over. |exchange| borrowed; it has its outcome, and is no pause. */
-void br_call_metrics_exchanged(struct br_call_metrics *metrics, const struct br_http_exchange *exchange);
+/* A call that was started got its reply. Once for each call. */
+void br_call_metrics_ended(struct br_call_metrics *metrics, const struct br_method *method,
+                           const struct br_call_end *end);
+
+enum br_translate_direction {
+    BR_TRANSLATE_REQUEST,
+    BR_TRANSLATE_RESPONSE,
+};
+
+/* A request was made from bytes, or refused; or an answer was made into bytes, or into an error. */
+void br_call_metrics_translated(struct br_call_metrics *metrics, enum br_translate_direction direction,
+                                int64_t duration_us);
+
+/*
+ * A request to upstream is over.
+ * |exchange|    borrowed; it has its outcome, and is no pause.
+ * |duration_us| from its going out to its end; where it did not go out, what it waited.
+ */
+void br_call_metrics_exchanged(struct br_call_metrics *metrics, const struct br_http_exchange *exchange,
+                               int64_t duration_us);
 
 /* A failed request will be tried again. */
 void br_call_metrics_retried(struct br_call_metrics *metrics, const struct br_method *method);
@@ -45,5 +67,8 @@ void br_call_metrics_drifted(struct br_call_metrics *metrics, enum br_drift drif
 
 /* A caller was refused for who it is. */
 void br_call_metrics_refused_caller(struct br_call_metrics *metrics);
+
+/* A call was refused because there are as many as may be. */
+void br_call_metrics_refused_overload(struct br_call_metrics *metrics);
 
 #endif

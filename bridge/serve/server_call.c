@@ -87,7 +87,7 @@ static void log_call(const struct br_slot *slot, const struct br_reply *reply)
         br_log_text("method", slot->method != NULL ? slot->method->name : "other"),
         br_log_text("code", br_code_name(reply->code)),
         br_log_text("reason", reply->reason),
-        br_log_number("duration_ms", br_call_duration_ms(slot->call)),
+        br_log_number("duration_ms", reply->times.total_us / 1000),
         br_log_text("caller", slot->caller),
     };
     size_t count = sizeof fields / sizeof fields[0];
@@ -99,7 +99,11 @@ static void slot_reply(struct br_call_host *host, struct br_call *call, const st
 {
     struct br_slot *slot = (struct br_slot *)host;
     log_call(slot, reply);
-    br_call_metrics_ended(slot->shard->call.metrics, slot->method, reply->code, br_call_duration_ms(call));
+    const struct br_call_end end = {.code = reply->code,
+                                    .duration_us = reply->times.total_us,
+                                    .request_bytes = reply->request_bytes,
+                                    .response_bytes = reply->len};
+    br_call_metrics_ended(slot->shard->call.metrics, slot->method, &end);
     grpc_metadata trailers[BR_CALL_TRAILERS_MAX];
     memset(trailers, 0, sizeof trailers);
     for (size_t i = 0; i < reply->trailer_count; i++) {
@@ -335,6 +339,7 @@ static void take_call(struct br_slot *slot, long live_count)
                             (int)(len < 256 ? len : 256), path);
         br_call_refuse(slot->call, &st);
     } else if (live_count > server->max_in_flight) {
+        br_call_metrics_refused_overload(slot->shard->call.metrics);
         refuse(slot, BR_RESOURCE_EXHAUSTED, "TOO_MANY_CALLS",
                "the bridge has as many calls in flight as --max-in-flight allows; try again later");
     } else {

@@ -43,6 +43,8 @@ struct br_http_exchange {
     const char *failure_name; /* "COULDNT_CONNECT"; process lifetime */
     char failure_text[256];   /* one sentence; "" when there is none */
     bool reused_connection;
+    int64_t sent_us;  /* by the monotonic clock: when the request went out on a connection; 0: it did not */
+    int64_t ended_us; /* and when the exchange was over */
 
     /* The client's own. */
     struct br_buf body_buf;

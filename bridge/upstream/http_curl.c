@@ -178,6 +178,7 @@ static int on_request(void *arg, char *remote_ip, char *local_ip, int remote_por
     long new_connections = 0;
     (void)curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &new_connections);
     transfer->base.exchange->reused_connection = new_connections == 0;
+    transfer->base.exchange->sent_us = br_clock_system()->now_us(br_clock_system());
     return CURL_PREREQFUNC_OK;
 }
 
@@ -492,6 +493,7 @@ bool br_http_curl_global_init(struct br_status *st)
 
 static void submit(struct br_http *self, struct br_http_exchange *exchange)
 {
+    exchange->sent_us = 0;
     br_http_queue_submit(&((struct client *)self)->transfers.queue, exchange);
 }
 

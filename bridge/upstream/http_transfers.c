@@ -1,5 +1,7 @@
 #include "upstream/http_transfers.h"
 
+#include "base/clock.h"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -83,6 +85,13 @@ void br_http_transfer_fail_by_deadline(struct br_http_transfer *transfer)
                               : "the deadline passed before the request was sent");
 }
 
+/* The client does not touch |exchange| any more. */
+static void give_back(struct br_http_exchange *exchange)
+{
+    exchange->ended_us = br_clock_system()->now_us(br_clock_system());
+    exchange->done(exchange);
+}
+
 struct br_http_transfer *br_http_transfers_peek_spare(struct br_http_transfers *transfers)
 {
     struct br_http_transfer *transfer = TAILQ_FIRST(&transfers->spare);
@@ -137,7 +146,7 @@ void br_http_transfers_end(struct br_http_transfer *transfer)
         br_http_collect_end_headers(&transfer->collect);
     }
     put_spare(transfers, transfer);
-    exchange->done(exchange);
+    give_back(exchange);
 }
 
 static void end_cancelled(struct br_http_transfer *transfer)
@@ -219,7 +228,7 @@ static void accept_exchange(struct br_http_transfers *transfers, struct br_http_
 {
     if (fresh == NULL) {
         br_http_exchange_fail(exchange, BR_TRANSPORT_NO_MEMORY, "OUT_OF_MEMORY", "no memory for the request");
-        exchange->done(exchange);
+        give_back(exchange);
         return;
     }
     enqueue(transfers, fresh, exchange);
@@ -249,7 +258,7 @@ bool br_http_transfers_take(struct br_http_transfers *transfers)
             break;
         case BR_HTTP_QUEUE_DROPPED:
             br_http_exchange_fail(exchange, BR_TRANSPORT_CANCELLED, "CANCELLED", "");
-            exchange->done(exchange);
+            give_back(exchange);
             break;
         case BR_HTTP_QUEUE_CANCELLED:
             end_cancelled(exchange->client);

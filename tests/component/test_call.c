@@ -37,8 +37,8 @@ static struct br_metadatum metadatum(const char *key, const char *value)
 static int set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
-    fake_http_init(&f->http);
     fake_clock_init(&f->clock);
+    fake_http_init(&f->http, &f->clock.clock);
     fake_host_init(&f->host);
     fake_auth_init(&f->auth);
     br_retry_budget_init(&f->retries);

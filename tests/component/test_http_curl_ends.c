@@ -198,6 +198,8 @@ static void test_deadline_in_each_stage_ends_the_exchange(void **state)
         http_probe_wait(probes[i]);
         http_probe_assert_failed(&probes[i]->exchange, BR_TRANSPORT_DEADLINE, "OPERATION_TIMEDOUT");
         assert_int_equal(probes[i]->done_count, 1);
+        assert_int_equal(probes[i]->exchange.sent_us != 0, i == 1 || i == 2);
+        assert_in_range(probes[i]->exchange.ended_us / 1000, start + after_ms[i], start + 10000);
     }
     assert_in_range(http_fixture_now_ms() - start, 540, 10000);
     assert_string_equal(probes[3]->exchange.failure_text, "the deadline passed before the request was sent");

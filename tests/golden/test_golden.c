@@ -223,8 +223,8 @@ static void run_call(struct golden *golden, struct text request)
     struct br_retry_budget retries;
     br_retry_budget_init(&retries);
     struct fake_host host;
-    fake_http_init(&http);
     fake_clock_init(&clock);
+    fake_http_init(&http, &clock.clock);
     fake_host_init(&host);
     const struct br_call_config config = {
         .rest = {.base_url = BASE_URL, .defaults = {.items = &project, .count = project.value != NULL}},

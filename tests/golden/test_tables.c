@@ -193,8 +193,8 @@ static ProtobufCMessage *make_request(const struct br_message_plan *plan, struct
 /* Makes a call of |method|; release with finish_call(). */
 static void make_call(struct probe *probe, const struct br_method *method)
 {
-    fake_http_init(&probe->http);
     fake_clock_init(&probe->clock);
+    fake_http_init(&probe->http, &probe->clock.clock);
     fake_host_init(&probe->host);
     br_retry_budget_init(&probe->retries);
     probe->config = (struct br_call_config){

@@ -9,6 +9,7 @@ static void submit(struct br_http *self, struct br_http_exchange *exchange)
     struct fake_http *fake = (struct fake_http *)self;
     assert(fake->submitted == NULL);
     fake->submitted = exchange;
+    exchange->sent_us = 0;
     if (exchange->verb != NULL) {
         fake->submit_count++;
     } else {
@@ -22,9 +23,14 @@ static void cancel(struct br_http *self, struct br_http_exchange *exchange)
     ((struct fake_http *)self)->cancel_count++;
 }
 
-void fake_http_init(struct fake_http *fake)
+void fake_http_init(struct fake_http *fake, const struct br_clock *clock)
 {
-    *fake = (struct fake_http){.http = {.submit = submit, .cancel = cancel}};
+    *fake = (struct fake_http){.http = {.submit = submit, .cancel = cancel}, .clock = clock};
+}
+
+void fake_http_send(struct fake_http *fake)
+{
+    fake->submitted->sent_us = fake->clock->now_us(fake->clock);
 }
 
 static struct br_http_exchange *take(struct fake_http *fake)
@@ -32,11 +38,15 @@ static struct br_http_exchange *take(struct fake_http *fake)
     struct br_http_exchange *exchange = fake->submitted;
     assert(exchange != NULL);
     fake->submitted = NULL;
+    exchange->ended_us = fake->clock->now_us(fake->clock);
     return exchange;
 }
 
 void fake_http_answer(struct fake_http *fake, int status, struct br_headers headers, const char *body)
 {
+    if (fake->submitted->sent_us == 0) {
+        fake_http_send(fake);
+    }
     struct br_http_exchange *exchange = take(fake);
     exchange->answered = true;
     exchange->answer =

@@ -10,15 +10,20 @@
 
 struct fake_http {
     struct br_http http;                /* first */
+    const struct br_clock *clock;       /* of the times in exchanges */
     struct br_http_exchange *submitted; /* the request or pause that is under way; NULL: none */
     size_t submit_count;                /* requests */
     size_t pause_count;
     size_t cancel_count;
 };
 
-void fake_http_init(struct fake_http *fake);
+/* |clock| kept. */
+void fake_http_init(struct fake_http *fake, const struct br_clock *clock);
 
-/* Ends the exchange with an answer; |headers| and |body| are borrowed until the call is destroyed. */
+/* The request goes out now. */
+void fake_http_send(struct fake_http *fake);
+
+/* Ends the exchange with an answer, sending it first if need be; |headers| and |body| are borrowed until the call is destroyed. */
 void fake_http_answer(struct fake_http *fake, int status, struct br_headers headers, const char *body);
 
 /* Ends the exchange with a failure. */

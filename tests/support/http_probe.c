@@ -97,9 +97,18 @@ void http_probe_wait(struct http_probe *probe)
 
 struct br_http_exchange *http_fixture_run(struct http_fixture *f, struct http_probe *probe)
 {
+    const struct br_clock *clock = br_clock_system();
+    int64_t start_us = clock->now_us(clock);
+    probe->exchange.sent_us = 1; /* of a use before */
     http_fixture_submit(f, probe);
     http_probe_wait(probe);
     assert_int_equal(probe->done_count, 1);
+
+    const struct br_http_exchange *exchange = &probe->exchange;
+    assert_in_range(exchange->ended_us, start_us, clock->now_us(clock));
+    if (exchange->answered || exchange->sent_us != 0) {
+        assert_in_range(exchange->sent_us, start_us, exchange->ended_us);
+    }
     return &probe->exchange;
 }
 
