@@ -1,10 +1,10 @@
 #include "upstream/http_curl.h"
 
 #include "base/clock.h"
+#include "upstream/http_curl_easy.h"
 #include "upstream/http_poll.h"
 #include "upstream/http_transfers.h"
 
-#include <curl/curl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +13,6 @@
 
 /* libcurl's own default of streams on one HTTP/2 connection (CURLMOPT_MAX_CONCURRENT_STREAMS). */
 #define STREAMS_PER_CONNECTION 100
-#define CA_CACHE_SECONDS 600L
-#define KEEPALIVE_SECONDS 60L
 #define NO_TIMER INT64_MAX
 
 _Static_assert(sizeof((struct br_http_exchange *)0)->failure_text >= CURL_ERROR_SIZE,
@@ -182,46 +180,16 @@ static int on_request(void *arg, char *remote_ip, char *local_ip, int remote_por
     return CURL_PREREQFUNC_OK;
 }
 
-/* ---- Easy handles ---- */
+/* ---- The engine ---- */
 
-/* An easy handle with all that is the same for each exchange; NULL: a refused option, or no memory. */
-static CURL *create_easy(const struct br_http_curl_config *config)
+/* An easy handle that calls the functions above; NULL: a refused option, or no memory. */
+static CURL *create_easy(const struct client *client)
 {
-    CURL *easy = curl_easy_init();
+    CURL *easy = br_http_curl_easy_create(&client->config);
     if (easy == NULL) {
         return NULL;
     }
-
-    /* The results are 0 where they are good. */
     unsigned bad = 0;
-    bad |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    bad |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    bad |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-    bad |= curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    bad |= curl_easy_setopt(easy, CURLOPT_USERAGENT, config->user_agent);
-
-    bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    bad |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    bad |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (config->ca_file != NULL) {
-        bad |= curl_easy_setopt(easy, CURLOPT_CAINFO, config->ca_file);
-        /* Else the system's directory would be trusted too. */
-        bad |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-    }
-    /* A changed file counts after this long; reading it for each connection would hold up the thread. */
-    bad |= curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, CA_CACHE_SECONDS);
-
-    bad |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-                            (long)(config->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
-    bad |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)config->connect_timeout_ms);
-    bad |= curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-    bad |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    bad |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_SECONDS);
-    bad |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_SECONDS);
-    bad |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    /* Else the end of a transfer waits until its name is resolved, and all others with it. */
-    bad |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-
     bad |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     bad |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     bad |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
@@ -231,70 +199,6 @@ static CURL *create_easy(const struct br_http_curl_config *config)
     }
     return easy;
 }
-
-/*
- * The exchange's headers as libcurl's list, in one block from malloc; NULL: no memory. A name with nothing
- * after the colon takes away a header that libcurl would add.
- */
-static struct curl_slist *build_headers(const struct br_http_exchange *exchange)
-{
-    const struct br_headers *headers = &exchange->headers;
-    /* No round trip for "100 Continue" before a large body. */
-    const char *unwanted[2] = {"Expect:"};
-    size_t unwanted_count = 1;
-    if (br_headers_find(headers, "content-type") == NULL) {
-        unwanted[unwanted_count++] = "Content-Type:"; /* a form, says libcurl of any body */
-    }
-
-    size_t node_count = headers->count + unwanted_count;
-    size_t text_bytes = 0;
-    for (size_t i = 0; i < headers->count; i++) {
-        text_bytes += strlen(headers->items[i].name) + strlen(headers->items[i].value) + sizeof ": ";
-    }
-
-    struct curl_slist *nodes = malloc(node_count * sizeof *nodes + text_bytes);
-    if (nodes == NULL) {
-        return NULL;
-    }
-    char *text = (char *)(nodes + node_count);
-    char *end = text + text_bytes;
-    for (size_t i = 0; i < headers->count; i++) {
-        const struct br_header *header = &headers->items[i];
-        nodes[i].data = text;
-        /* libcurl's way to write an empty value. */
-        const char *separator = header->value[0] == '\0' ? ";" : ": ";
-        text += 1 + snprintf(text, (size_t)(end - text), "%s%s%s", header->name, separator, header->value);
-    }
-    for (size_t i = 0; i < unwanted_count; i++) {
-        nodes[headers->count + i].data = (char *)unwanted[i];
-    }
-    for (size_t i = 0; i < node_count; i++) {
-        nodes[i].next = i + 1 < node_count ? &nodes[i + 1] : NULL;
-    }
-    return nodes;
-}
-
-/* Sets the verb and the body. The handle remembers those before. Returns 0, or what libcurl refused. */
-static unsigned set_request(CURL *easy, const struct br_http_exchange *exchange)
-{
-    const char *verb = exchange->verb;
-    /* RFC 9110 section 8.6: these say "Content-Length: 0" where they have no body. */
-    bool expects_body = strcmp(verb, "PUT") == 0 || strcmp(verb, "POST") == 0 || strcmp(verb, "PATCH") == 0;
-
-    unsigned bad = 0;
-    bad |= curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L); /* takes back what the lines below set */
-    if (exchange->body != NULL || expects_body) {
-        bad |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
-                                (curl_off_t)(exchange->body != NULL ? exchange->body_len : 0));
-        bad |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, exchange->body != NULL ? exchange->body : "");
-    } else if (strcmp(verb, "HEAD") == 0) {
-        bad |= curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-    }
-    bad |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, verb);
-    return bad;
-}
-
-/* ---- The engine ---- */
 
 static struct br_http_transfer *create_transfer(void *arg)
 {
@@ -318,7 +222,7 @@ static unsigned set_exchange(struct client *client, struct transfer *transfer)
     struct br_http_exchange *exchange = transfer->base.exchange;
     /* Over plain HTTP there is no ALPN, so nothing to wait for. */
     bool multiplexes = client->config.http2 && strncasecmp(exchange->url, "https:", 6) == 0;
-    unsigned bad = set_request(easy, exchange);
+    unsigned bad = br_http_curl_easy_set_request(easy, exchange);
     bad |= curl_easy_setopt(easy, CURLOPT_URL, exchange->url);
     bad |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
     bad |= curl_easy_setopt(easy, CURLOPT_PIPEWAIT, multiplexes ? 1L : 0L);
@@ -344,9 +248,9 @@ static bool start_transfer(void *arg, struct br_http_transfer *base)
     struct client *client = arg;
     struct transfer *transfer = (struct transfer *)base;
     if (transfer->easy == NULL) {
-        transfer->easy = create_easy(&client->config);
+        transfer->easy = create_easy(client);
     }
-    transfer->headers = build_headers(base->exchange);
+    transfer->headers = br_http_curl_easy_headers(base->exchange);
     if (transfer->easy != NULL && transfer->headers != NULL && set_exchange(client, transfer) == 0 &&
         curl_multi_add_handle(client->multi, transfer->easy) == CURLM_OK) {
         return true;
@@ -569,7 +473,7 @@ bool br_http_curl_create(const struct br_http_curl_config *config, struct br_htt
         br_status_set(st, BR_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "out of memory");
         goto err_handles;
     }
-    spare->easy = create_easy(&client->config);
+    spare->easy = create_easy(client);
     if (spare->easy == NULL) {
         br_status_set(st, BR_INTERNAL, "CURL_INIT", "libcurl %s refuses an option that the bridge needs",
                       curl_version_info(CURLVERSION_NOW)->version);

@@ -17,7 +17,7 @@ FLOORS = ["base", "contract", "translate", "upstream", "serve", "cmd"]
 # A library's headers, and the only files of the bridge that may include them.
 LIBRARIES = {
     r"grpc/": r"bridge/(serve/server\w*\.[ch]|cmd/client\.c)$",
-    r"curl/": r"bridge/upstream/http_curl\.c$",
+    r"curl/": r"bridge/upstream/http_curl\w*\.[ch]$",
     r"cjson/": r"bridge/(translate|cmd)/",
     r"openssl/": r"bridge/upstream/",
     r"microhttpd": r"bridge/serve/",
