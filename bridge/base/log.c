@@ -1,165 +1,57 @@
 #include "base/log.h"
 
-#include "base/utf8.h"
+#include "base/log_line.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
 static atomic_int enabled_level = BR_LOG_INFO;
+static atomic_int current_format = BR_LOG_JSON;
 
-/* What may follow the last field that fits. */
-static const char cut_mark[] = ",\"cut\":1";
-static const char line_end[] = "}\n";
-
-#define FIELDS_MAX (BR_LOG_LINE_MAX - (sizeof cut_mark - 1) - (sizeof line_end - 1))
+/* Guards what follows, and the write. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int64_t dropped_count;
+static int64_t dropped_told_count; /* of these, in a line "log_lines_dropped" */
 
 _Static_assert(BR_LOG_LINE_MAX <= PIPE_BUF, "a line is written at once or not at all");
-
-struct line {
-    char text[BR_LOG_LINE_MAX];
-    size_t len;
-    bool full; /* something did not fit in FIELDS_MAX */
-};
 
 void br_log_set_level(enum br_log_level level)
 {
     atomic_store_explicit(&enabled_level, (int)level, memory_order_relaxed);
 }
 
+enum br_log_level br_log_level(void)
+{
+    return (enum br_log_level)atomic_load_explicit(&enabled_level, memory_order_relaxed);
+}
+
 bool br_log_enabled(enum br_log_level level)
 {
-    return (int)level <= atomic_load_explicit(&enabled_level, memory_order_relaxed);
+    return level <= br_log_level();
 }
 
-static void put_bytes(struct line *line, const char *bytes, size_t len)
+const char *br_log_level_name(enum br_log_level level)
 {
-    if (line->full || len > FIELDS_MAX - line->len) {
-        line->full = true;
-        return;
-    }
-    memcpy(line->text + line->len, bytes, len);
-    line->len += len;
+    return level_names[level];
 }
 
-static void put_text(struct line *line, const char *text)
+void br_log_set_format(enum br_log_format format)
 {
-    put_bytes(line, text, strlen(text));
+    atomic_store_explicit(&current_format, (int)format, memory_order_relaxed);
 }
 
-/* One byte of well-formed UTF-8, escaped where JSON asks for it (RFC 8259 section 7). */
-static void put_escaped(struct line *line, char c)
+static void compose(struct br_log_line *line, struct br_log_entry *entry)
 {
-    char escape[8];
-    switch (c) {
-    case '"':
-        put_text(line, "\\\"");
-        break;
-    case '\\':
-        put_text(line, "\\\\");
-        break;
-    case '\n':
-        put_text(line, "\\n");
-        break;
-    case '\r':
-        put_text(line, "\\r");
-        break;
-    case '\t':
-        put_text(line, "\\t");
-        break;
-    default:
-        if ((unsigned char)c < 0x20) {
-            (void)snprintf(escape, sizeof escape, "\\u%04x", (unsigned)(unsigned char)c);
-            put_text(line, escape);
-        } else {
-            put_bytes(line, &c, 1);
-        }
-    }
-}
-
-static void put_string(struct line *line, const char *text)
-{
-    static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
-    size_t len = strlen(text);
-    put_text(line, "\"");
-    while (len > 0 && !line->full) {
-        size_t valid = br_utf8_valid_prefix(text, len);
-        for (size_t i = 0; i < valid && !line->full; i++) {
-            put_escaped(line, text[i]);
-        }
-        text += valid;
-        len -= valid;
-        if (len > 0) {
-            put_text(line, replacement);
-            text++;
-            len--;
-        }
-    }
-    put_text(line, "\"");
-}
-
-/* The line's opening: {"time":"...","level":"..." */
-static void put_opening(struct line *line, enum br_log_level level)
-{
-    struct timespec now;
-    struct tm utc;
-    char text[96];
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    if (gmtime_r(&now.tv_sec, &utc) == NULL) {
-        memset(&utc, 0, sizeof utc);
-    }
-    size_t len = strftime(text, sizeof text, "{\"time\":\"%Y-%m-%dT%H:%M:%S", &utc);
-    (void)snprintf(text + len, sizeof text - len, ".%03dZ\",\"level\":\"%s\"", (int)(now.tv_nsec / 1000000),
-                   level_names[level]);
-    put_text(line, text);
-}
-
-static void put_field(struct line *line, const struct br_log_field *field)
-{
-    put_text(line, ",");
-    put_string(line, field->key);
-    put_text(line, ":");
-    if (field->text != NULL) {
-        put_string(line, field->text);
-    } else {
-        char number[24];
-        (void)snprintf(number, sizeof number, "%" PRId64, field->number);
-        put_text(line, number);
-    }
-}
-
-static void compose(struct line *line, enum br_log_level level, const char *event,
-                    const struct br_log_field *fields, size_t field_count)
-{
-    line->len = 0;
-    line->full = false;
-    put_opening(line, level);
-
-    struct br_log_field event_field = br_log_text("event", event);
-    size_t whole = line->len;
-    put_field(line, &event_field);
-    for (size_t i = 0; i < field_count && !line->full; i++) {
-        whole = line->len;
-        put_field(line, &fields[i]);
-    }
-
-    /* FIELDS_MAX leaves room for both. */
-    if (line->full) {
-        line->len = whole;
-        memcpy(line->text + line->len, cut_mark, sizeof cut_mark - 1);
-        line->len += sizeof cut_mark - 1;
-    }
-    memcpy(line->text + line->len, line_end, sizeof line_end - 1);
-    line->len += sizeof line_end - 1;
+    (void)clock_gettime(CLOCK_REALTIME, &entry->when);
+    br_log_line_write(line, (enum br_log_format)atomic_load_explicit(&current_format, memory_order_relaxed),
+                      entry);
 }
 
 /*
@@ -172,7 +64,7 @@ static bool is_ready(void)
     return poll(&standard_error, 1, 0) != 0;
 }
 
-static void write_line(const struct line *line)
+static void write_line(const struct br_log_line *line)
 {
     ssize_t written;
     do {
@@ -181,21 +73,29 @@ static void write_line(const struct line *line)
     /* A log that cannot be written has nobody to tell. */
 }
 
-/* A reader that has stopped must not stop the calls: lines it has no room for are dropped, and counted. */
-static void write_or_drop(const struct line *line)
+/* Under the lock. */
+static void tell_dropped(void)
 {
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    static int64_t dropped_count;
+    struct br_log_field count = br_log_number("count", dropped_count - dropped_told_count);
+    struct br_log_entry entry = {
+        .level = BR_LOG_WARN, .event = "log_lines_dropped", .fields = &count, .field_count = 1};
+    struct br_log_line line;
+    compose(&line, &entry);
+    write_line(&line);
+    dropped_told_count = dropped_count;
+}
+
+/* A reader that has stopped must not stop the calls: lines it has no room for are dropped, and counted. */
+static void write_or_drop(struct br_log_entry *entry)
+{
+    struct br_log_line line;
+    compose(&line, entry);
     pthread_mutex_lock(&lock);
-    if (dropped_count > 0 && is_ready()) {
-        struct line report;
-        struct br_log_field count = br_log_number("count", dropped_count);
-        compose(&report, BR_LOG_WARN, "log_lines_dropped", &count, 1);
-        write_line(&report);
-        dropped_count = 0;
+    if (dropped_count > dropped_told_count && is_ready()) {
+        tell_dropped();
     }
     if (is_ready()) {
-        write_line(line);
+        write_line(&line);
     } else {
         dropped_count++;
     }
@@ -208,8 +108,16 @@ void br_log(enum br_log_level level, const char *event, const struct br_log_fiel
         return;
     }
     int saved_errno = errno;
-    struct line line;
-    compose(&line, level, event, fields, field_count);
-    write_or_drop(&line);
+    struct br_log_entry entry = {
+        .level = level, .event = event, .fields = fields, .field_count = field_count};
+    write_or_drop(&entry);
     errno = saved_errno;
+}
+
+int64_t br_log_dropped_count(void)
+{
+    pthread_mutex_lock(&lock);
+    int64_t count = dropped_count;
+    pthread_mutex_unlock(&lock);
+    return count;
 }

@@ -5,6 +5,8 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,15 +28,8 @@ static int open_capture(void **state)
 {
     (void)state;
     br_log_set_level(BR_LOG_INFO);
+    br_log_set_format(BR_LOG_JSON);
     return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets);
-}
-
-static int close_capture(void **state)
-{
-    (void)state;
-    close(sockets[0]);
-    close(sockets[1]);
-    return 0;
 }
 
 static void begin_capture(void)
@@ -47,6 +42,14 @@ static void end_capture(void)
 {
     dup2(real_stderr, STDERR_FILENO);
     close(real_stderr);
+}
+
+static int close_capture(void **state)
+{
+    (void)state;
+    close(sockets[0]);
+    close(sockets[1]);
+    return 0;
 }
 
 /* The next write as a C string; false when there is none. */
@@ -113,6 +116,8 @@ static void test_log_level_filters(void **state)
     static const char *const names[] = {"error", "warn", "info", "debug"};
     for (int enabled = BR_LOG_ERROR; enabled <= BR_LOG_DEBUG; enabled++) {
         br_log_set_level((enum br_log_level)enabled);
+        assert_int_equal(br_log_level(), enabled);
+        assert_string_equal(br_log_level_name(br_log_level()), names[enabled]);
         for (int level = BR_LOG_ERROR; level <= BR_LOG_DEBUG; level++) {
             assert_int_equal(br_log_enabled((enum br_log_level)level), level <= enabled);
             const char *rest = log_line((enum br_log_level)level, "x", NULL, 0);
@@ -133,7 +138,7 @@ static void test_log_text_is_escaped(void **state)
     };
     assert_string_equal(log_line(BR_LOG_INFO, "x", fields, 2),
                         ",\"level\":\"info\",\"event\":\"x\","
-                        "\"a\":\"q\\\" b\\\\ n\\n r\\r t\\t \\u0001 \\u001f \x7F /\","
+                        "\"a\":\"q\\\" b\\\\ n\\n r\\r t\\t \\u0001 \\u001f \\u007f /\","
                         "\"k\\\"\":\"caf\xC3\xA9 \xE6\x96\x87 \xF0\x9F\x98\x80\"}\n");
 }
 
@@ -253,6 +258,69 @@ static void test_log_keeps_errno_and_survives_a_closed_stderr(void **state)
     assert_int_equal(after, ERANGE);
 }
 
+static void test_log_format_is_text_when_set(void **state)
+{
+    (void)state;
+    char line[BR_LOG_LINE_MAX + 2];
+    br_log_set_format(BR_LOG_TEXT);
+    begin_capture();
+    BR_LOG(BR_LOG_INFO, "call", br_log_text("method", "/a.B/C"), br_log_ms("duration_ms", 1234));
+    end_capture();
+    assert_true(receive(line));
+    assert_string_equal(line + strlen("2026-01-02 03:04:05.678"),
+                        " INFO  call method=/a.B/C duration_ms=1.234\n");
+}
+
+/* Standard error as a pipe that nobody reads from and that is full; |reader| receives its other end. */
+static void begin_full_pipe(int *reader)
+{
+    int ends[2];
+    static const char bytes[BR_LOG_LINE_MAX] = {0};
+    assert_int_equal(pipe(ends), 0);
+    struct pollfd writer = {.fd = ends[1], .events = POLLOUT};
+    while (poll(&writer, 1, 0) == 1)
+        assert_int_equal(write(ends[1], bytes, sizeof bytes), sizeof bytes);
+    real_stderr = dup(STDERR_FILENO);
+    dup2(ends[1], STDERR_FILENO);
+    close(ends[1]);
+    *reader = ends[0];
+    assert_int_equal(fcntl(*reader, F_SETFL, O_NONBLOCK), 0);
+}
+
+static void test_log_full_pipe_drops_and_counts(void **state)
+{
+    (void)state;
+    char line[BR_LOG_LINE_MAX + 2];
+    int reader;
+    int64_t before = br_log_dropped_count();
+
+    begin_full_pipe(&reader);
+    BR_LOG(BR_LOG_INFO, "lost", br_log_number("i", 1));
+    int64_t after_one = br_log_dropped_count();
+    BR_LOG(BR_LOG_WARN, "again", br_log_number("i", 1));
+    int64_t after_both = br_log_dropped_count();
+    for (ssize_t len = 1; len > 0;) {
+        len = read(reader, line, sizeof line);
+    }
+    BR_LOG(BR_LOG_INFO, "back", br_log_number("i", 1));
+    end_capture();
+
+    static char text[2 * BR_LOG_LINE_MAX];
+    ssize_t len = read(reader, text, sizeof text - 1);
+    close(reader);
+    assert_int_equal(after_one - before, 1);
+    assert_int_equal(after_both - before, 2);
+    assert_true(len > 0);
+    text[len] = '\0';
+    char *second = strchr(text, '\n');
+    assert_non_null(second);
+    *second++ = '\0';
+    assert_string_equal(text + sizeof opening - 1,
+                        ",\"level\":\"warn\",\"event\":\"log_lines_dropped\",\"count\":2}");
+    assert_string_equal(second + sizeof opening - 1, ",\"level\":\"info\",\"event\":\"back\",\"i\":1}\n");
+    assert_int_equal(br_log_dropped_count() - before, 2);
+}
+
 static void *write_lines(void *argument)
 {
     for (int i = 0; i < 10; i++)
@@ -304,6 +372,8 @@ int main(void)
         LOG_TEST(test_log_event_too_long_is_cut),
         LOG_TEST(test_log_time_is_rfc3339_utc),
         LOG_TEST(test_log_keeps_errno_and_survives_a_closed_stderr),
+        LOG_TEST(test_log_format_is_text_when_set),
+        LOG_TEST(test_log_full_pipe_drops_and_counts),
         LOG_TEST(test_log_threads_do_not_mix_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
