@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include "base/log_line.h"
+#include "base/log_repeats.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -17,6 +18,7 @@ static atomic_int current_format = BR_LOG_JSON;
 
 /* Guards what follows, and the write. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct br_log_repeats repeats;
 static int64_t dropped_count;
 static int64_t dropped_told_count; /* of these, in a line "log_lines_dropped" */
 
@@ -97,9 +99,33 @@ static void write_or_drop(struct br_log_entry *entry)
     if (is_ready()) {
         write_line(&line);
     } else {
-        dropped_count++;
+        dropped_count += 1 + entry->suppressed_count;
     }
     pthread_mutex_unlock(&lock);
+}
+
+void br_log_always(enum br_log_level level, const char *event, const struct br_log_field *fields,
+                   size_t field_count)
+{
+    if (!br_log_enabled(level)) {
+        return;
+    }
+    int saved_errno = errno;
+    struct br_log_entry entry = {
+        .level = level, .event = event, .fields = fields, .field_count = field_count};
+    write_or_drop(&entry);
+    errno = saved_errno;
+}
+
+static bool admit(const char *event, int64_t *suppressed)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    pthread_mutex_lock(&lock);
+    bool admitted = br_log_repeats_admit(
+        &repeats, event, (int64_t)now.tv_sec * 1000 + (int64_t)now.tv_nsec / 1000000, suppressed);
+    pthread_mutex_unlock(&lock);
+    return admitted;
 }
 
 void br_log(enum br_log_level level, const char *event, const struct br_log_field *fields, size_t field_count)
@@ -110,8 +136,29 @@ void br_log(enum br_log_level level, const char *event, const struct br_log_fiel
     int saved_errno = errno;
     struct br_log_entry entry = {
         .level = level, .event = event, .fields = fields, .field_count = field_count};
-    write_or_drop(&entry);
+    if (level > BR_LOG_WARN || admit(event, &entry.suppressed_count)) {
+        write_or_drop(&entry);
+    }
     errno = saved_errno;
+}
+
+void br_log_report_suppressed(void)
+{
+    pthread_mutex_lock(&lock);
+    struct br_log_repeats last = repeats;
+    repeats = (struct br_log_repeats){0};
+    pthread_mutex_unlock(&lock);
+    for (size_t i = 0; i < last.row_count; i++) {
+        if (last.rows[i].suppressed_count > 0) {
+            const struct br_log_field fields[] = {
+                br_log_text("of", last.rows[i].event),
+                br_log_number("count", last.rows[i].suppressed_count),
+            };
+            struct br_log_entry entry = {
+                .level = BR_LOG_WARN, .event = "log_lines_suppressed", .fields = fields, .field_count = 2};
+            write_or_drop(&entry);
+        }
+    }
 }
 
 int64_t br_log_dropped_count(void)

@@ -8,7 +8,9 @@
  * Whatever a value holds, a line stays one line, and nothing in it passes for another field.
  *
  * A reader of standard error that has stopped does not stop the process: what does not fit is dropped, and counted in
- * the line "log_lines_dropped".
+ * the line "log_lines_dropped". Errors and warnings that repeat are limited by event (log_repeats.h): the next line of
+ * the event that is written has the count of those before it in "suppressed", and br_log_report_suppressed() tells
+ * what is left at the end.
  *
  * Threads: any; one lock around the write, which never waits for the reader.
  */
@@ -78,10 +80,16 @@ const char *br_log_level_name(enum br_log_level level);
 void br_log_set_format(enum br_log_format format);
 
 /*
- * Writes one line if |level| is enabled. |event| and |fields| borrowed.
+ * Writes one line if |level| is enabled, and if it is no repeat beyond the limit.
+ * |event|  process lifetime: a string literal.
+ * |fields| borrowed.
  */
 void br_log(enum br_log_level level, const char *event, const struct br_log_field *fields,
             size_t field_count);
+
+/* br_log() without the limit on repeats: for lines whose number is bounded, each of which matters. */
+void br_log_always(enum br_log_level level, const char *event, const struct br_log_field *fields,
+                   size_t field_count);
 
 /* br_log() with the fields written in place: BR_LOG(BR_LOG_INFO, "listening", br_log_text("address", a)); */
 #define BR_LOG(level, event, ...)                                                                   \
@@ -90,7 +98,13 @@ void br_log(enum br_log_level level, const char *event, const struct br_log_fiel
         br_log((level), (event), br_log_fields_, sizeof br_log_fields_ / sizeof br_log_fields_[0]); \
     } while (0)
 
-/* The lines lost since the start because the reader had no room for them. */
+/*
+ * Writes a line "log_lines_suppressed" for each event with repeats that no line has told of, and starts to count anew.
+ * For the end of the process.
+ */
+void br_log_report_suppressed(void);
+
+/* The lines lost since the start because the reader had no room for them, and repeats that only those told of. */
 int64_t br_log_dropped_count(void);
 
 #endif

@@ -217,6 +217,11 @@ void br_log_line_write(struct br_log_line *line, enum br_log_format format, cons
 
     size_t whole = line->len;
     put_event(line, entry->event);
+    if (entry->suppressed_count > 0 && !line->full) {
+        whole = line->len;
+        struct br_log_field suppressed = br_log_number("suppressed", entry->suppressed_count);
+        put_field(line, &suppressed);
+    }
     for (size_t i = 0; i < entry->field_count && !line->full; i++) {
         whole = line->len;
         put_field(line, &entry->fields[i]);

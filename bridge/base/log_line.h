@@ -18,6 +18,7 @@ struct br_log_entry {
     const char *event;
     const struct br_log_field *fields;
     size_t field_count;
+    int64_t suppressed_count; /* 0: the line does not say */
 };
 
 struct br_log_line {

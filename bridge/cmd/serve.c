@@ -128,6 +128,7 @@ done:
     br_metrics_destroy(metrics);
     br_drift_log_destroy(drift);
     br_contract_destroy(contract);
+    br_log_report_suppressed();
     if (code == BR_EXIT_OK) {
         br_log(BR_LOG_INFO, "stopped", NULL, 0);
     }

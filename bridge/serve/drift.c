@@ -52,7 +52,9 @@ static void seen(struct br_drift_observer *self, enum br_drift drift, const char
     bool is_new = remember(log, &label);
     pthread_mutex_unlock(&log->lock);
     if (is_new) {
-        BR_LOG(BR_LOG_WARN, events[drift], br_log_text("where", where), br_log_text("what", label.what));
+        /* Once each, and no more than the labels: none of them may be lost. */
+        const struct br_log_field fields[] = {br_log_text("where", where), br_log_text("what", label.what)};
+        br_log_always(BR_LOG_WARN, events[drift], fields, 2);
     }
 }
 

@@ -20,18 +20,10 @@
 /* Core's errors show from here on; before, those of a start that fails are told in our own words. */
 static atomic_bool core_may_warn;
 
-/* One line a second: callers can make core complain, with bad handshakes for example. */
-static bool may_warn(void)
-{
-    static atomic_long last_s;
-    long now_s = (long)br_clock_system()->unix_s(br_clock_system());
-    return atomic_load(&core_may_warn) && atomic_exchange(&last_s, now_s) != now_s;
-}
-
 /* Core's own log lines: of use to who debugs gRPC, but for its errors, such as no file descriptor for a connection. */
 static void core_log(gpr_log_func_args *args)
 {
-    bool is_error = args->severity == GPR_LOG_SEVERITY_ERROR && may_warn();
+    bool is_error = args->severity == GPR_LOG_SEVERITY_ERROR && atomic_load(&core_may_warn);
     BR_LOG(is_error ? BR_LOG_WARN : BR_LOG_DEBUG, "grpc", br_log_text("file", args->file),
            br_log_number("line", args->line), br_log_text("message", args->message));
     if (args->severity == GPR_LOG_SEVERITY_ERROR) {

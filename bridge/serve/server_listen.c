@@ -193,9 +193,12 @@ static bool bind_tcp(struct grpc_server *core, const struct br_listen_config *co
     if (is_tls) {
         br_tls_listens(listener->tls, listener->address);
     } else if (!br_listen_is_private(address)) {
-        BR_LOG(
-            BR_LOG_WARN, "listening_not_encrypted", br_log_text("address", listener->address),
-            br_log_text("meaning", "other hosts may reach it, and tokens travel readable; use --tls-cert"));
+        /* Once for each address. */
+        const struct br_log_field fields[] = {
+            br_log_text("address", listener->address),
+            br_log_text("meaning", "other hosts may reach it, and tokens travel readable; use --tls-cert"),
+        };
+        br_log_always(BR_LOG_WARN, "listening_not_encrypted", fields, 2);
     }
     return true;
 }

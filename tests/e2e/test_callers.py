@@ -1,4 +1,5 @@
 """Who may call, and where: TLS and mTLS, the list of callers, files that change, unix sockets, listen errors."""
+import json
 import os
 import shutil
 import socket
@@ -173,6 +174,25 @@ class Tls(Case):
         bridge = self.start_tls()
         with bridge.channel() as channel:
             self.refused(channel)
+
+    def test_a_flood_of_bad_handshakes_does_not_flood_the_log(self):
+        """Each would be a warning of gRPC's: the first few are written, the others counted."""
+        bridge = self.start_tls()
+        host, port = bridge.address.rsplit(":", 1)
+        for _ in range(20):
+            with socket.create_connection((host, int(port)), PATIENCE) as connection:
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                while connection.recv(4096):
+                    pass
+        self.served(self.channel(bridge))
+        self.assertEqual(bridge.end(), 0, bridge.last_errors)
+        lines = [json.loads(line) for line in bridge.last_errors.splitlines()]
+        written = [line for line in lines if line["event"] == "grpc"]
+        told = [line for line in lines if line["event"] == "log_lines_suppressed" and line["of"] == "grpc"]
+        self.assertLess(len(written), 20)
+        self.assertEqual(len(written) + sum(line.get("suppressed", 0) for line in written)
+                         + sum(line["count"] for line in told), 20, lines)
+        self.assertEqual(lines[-1]["event"], "stopped")
 
     def test_minimum_version(self):
         bridge = self.start_tls()

@@ -15,7 +15,21 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/log_repeats.h"
 #include "base/parse.h"
+
+/* How far the monotonic clock is moved on. */
+static int64_t skipped_s;
+
+int __real_clock_gettime(clockid_t clock, struct timespec *out);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
+{
+    int result = __real_clock_gettime(clock, out);
+    out->tv_sec += clock == CLOCK_MONOTONIC ? skipped_s : 0;
+    return result;
+}
 
 /*
  * Standard error is a socket that keeps each write apart, so one received message is one write(2). It is only
@@ -47,6 +61,10 @@ static void end_capture(void)
 static int close_capture(void **state)
 {
     (void)state;
+    /* Each test begins with no repeats. */
+    begin_capture();
+    br_log_report_suppressed();
+    end_capture();
     close(sockets[0]);
     close(sockets[1]);
     return 0;
@@ -126,6 +144,7 @@ static void test_log_level_filters(void **state)
             else
                 assert_memory_equal(rest + strlen(",\"level\":\""), names[level], strlen(names[level]));
         }
+        br_log_report_suppressed(); /* these are repeats */
     }
 }
 
@@ -271,6 +290,95 @@ static void test_log_format_is_text_when_set(void **state)
                         " INFO  call method=/a.B/C duration_ms=1.234\n");
 }
 
+/* Writes |count| lines of |event| and gives how many came out; |last| receives the last of them. */
+static int count_lines(enum br_log_level level, const char *event, int count, char last[BR_LOG_LINE_MAX + 2])
+{
+    int written = 0;
+    for (int i = 0; i < count; i++) {
+        begin_capture();
+        BR_LOG(level, event, br_log_number("i", i));
+        end_capture();
+        while (receive(last))
+            written++;
+    }
+    return written;
+}
+
+static void test_log_repeats_are_limited_and_counted(void **state)
+{
+    (void)state;
+    char line[BR_LOG_LINE_MAX + 2];
+    assert_int_equal(count_lines(BR_LOG_WARN, "again", 12, line), BR_LOG_REPEATS_BURST);
+    assert_null(strstr(line, "suppressed"));
+    assert_int_equal(count_lines(BR_LOG_ERROR, "other", 1, line), 1);
+    skipped_s += BR_LOG_REPEATS_WINDOW_MS / 1000;
+    assert_int_equal(count_lines(BR_LOG_WARN, "again", 1, line), 1);
+    assert_string_equal(line + sizeof opening - 1,
+                        ",\"level\":\"warn\",\"event\":\"again\",\"suppressed\":7,\"i\":0}\n");
+    assert_int_equal(count_lines(BR_LOG_WARN, "again", 1, line), 1);
+    assert_null(strstr(line, "suppressed"));
+}
+
+static void test_log_info_and_debug_are_never_limited(void **state)
+{
+    (void)state;
+    char line[BR_LOG_LINE_MAX + 2];
+    br_log_set_level(BR_LOG_DEBUG);
+    assert_int_equal(count_lines(BR_LOG_INFO, "call", 100, line), 100);
+    assert_int_equal(count_lines(BR_LOG_DEBUG, "call", 100, line), 100);
+    assert_int_equal(count_lines(BR_LOG_ERROR, "call", 100, line), BR_LOG_REPEATS_BURST);
+}
+
+static void test_log_always_is_not_limited(void **state)
+{
+    (void)state;
+    char line[BR_LOG_LINE_MAX + 2];
+    int written = 0;
+    for (int i = 0; i < 2 * BR_LOG_REPEATS_BURST; i++) {
+        begin_capture();
+        br_log_always(BR_LOG_WARN, "each", NULL, 0);
+        br_log_always(BR_LOG_DEBUG, "each", NULL, 0);
+        end_capture();
+        while (receive(line))
+            written++;
+    }
+    assert_int_equal(written, 2 * BR_LOG_REPEATS_BURST);
+}
+
+static void test_log_lines_below_the_level_are_not_counted(void **state)
+{
+    (void)state;
+    char line[BR_LOG_LINE_MAX + 2];
+    br_log_set_level(BR_LOG_ERROR);
+    assert_int_equal(count_lines(BR_LOG_WARN, "quiet", 100, line), 0);
+    br_log_set_level(BR_LOG_WARN);
+    assert_int_equal(count_lines(BR_LOG_WARN, "quiet", 1, line), 1);
+    assert_null(strstr(line, "suppressed"));
+}
+
+static void test_log_report_tells_what_no_line_has_told(void **state)
+{
+    (void)state;
+    char line[BR_LOG_LINE_MAX + 2];
+    (void)count_lines(BR_LOG_WARN, "first", BR_LOG_REPEATS_BURST + 2, line);
+    (void)count_lines(BR_LOG_WARN, "enough", BR_LOG_REPEATS_BURST, line);
+    (void)count_lines(BR_LOG_ERROR, "second", BR_LOG_REPEATS_BURST + 1, line);
+    br_log_set_level(BR_LOG_ERROR); /* the count of errors is no less important than they */
+    begin_capture();
+    br_log_report_suppressed();
+    br_log_report_suppressed();
+    end_capture();
+    assert_true(receive(line));
+    assert_string_equal(line + sizeof opening - 1, ",\"level\":\"warn\",\"event\":\"log_lines_suppressed\","
+                                                   "\"of\":\"first\",\"count\":2}\n");
+    assert_true(receive(line));
+    assert_string_equal(line + sizeof opening - 1, ",\"level\":\"warn\",\"event\":\"log_lines_suppressed\","
+                                                   "\"of\":\"second\",\"count\":1}\n");
+    assert_false(receive(line));
+    assert_int_equal(count_lines(BR_LOG_ERROR, "first", 1, line), 1);
+    assert_null(strstr(line, "suppressed"));
+}
+
 /* Standard error as a pipe that nobody reads from and that is full; |reader| receives its other end. */
 static void begin_full_pipe(int *reader)
 {
@@ -292,11 +400,14 @@ static void test_log_full_pipe_drops_and_counts(void **state)
     (void)state;
     char line[BR_LOG_LINE_MAX + 2];
     int reader;
+    (void)count_lines(BR_LOG_WARN, "again", BR_LOG_REPEATS_BURST + 3, line);
+    skipped_s += BR_LOG_REPEATS_WINDOW_MS / 1000;
     int64_t before = br_log_dropped_count();
 
     begin_full_pipe(&reader);
     BR_LOG(BR_LOG_INFO, "lost", br_log_number("i", 1));
     int64_t after_one = br_log_dropped_count();
+    /* Three repeats are told by this line alone. */
     BR_LOG(BR_LOG_WARN, "again", br_log_number("i", 1));
     int64_t after_both = br_log_dropped_count();
     for (ssize_t len = 1; len > 0;) {
@@ -309,16 +420,16 @@ static void test_log_full_pipe_drops_and_counts(void **state)
     ssize_t len = read(reader, text, sizeof text - 1);
     close(reader);
     assert_int_equal(after_one - before, 1);
-    assert_int_equal(after_both - before, 2);
+    assert_int_equal(after_both - before, 5);
     assert_true(len > 0);
     text[len] = '\0';
     char *second = strchr(text, '\n');
     assert_non_null(second);
     *second++ = '\0';
     assert_string_equal(text + sizeof opening - 1,
-                        ",\"level\":\"warn\",\"event\":\"log_lines_dropped\",\"count\":2}");
+                        ",\"level\":\"warn\",\"event\":\"log_lines_dropped\",\"count\":5}");
     assert_string_equal(second + sizeof opening - 1, ",\"level\":\"info\",\"event\":\"back\",\"i\":1}\n");
-    assert_int_equal(br_log_dropped_count() - before, 2);
+    assert_int_equal(br_log_dropped_count() - before, 5);
 }
 
 static void *write_lines(void *argument)
@@ -357,6 +468,38 @@ static void test_log_threads_do_not_mix_lines(void **state)
     assert_int_equal(count, 40);
 }
 
+static void *write_repeats(void *argument)
+{
+    (void)argument;
+    for (int i = 0; i < 100; i++)
+        BR_LOG(BR_LOG_WARN, "storm", br_log_number("i", i));
+    return NULL;
+}
+
+static void test_log_threads_lose_no_repeat(void **state)
+{
+    (void)state;
+    pthread_t threads[4];
+    int started = 0;
+    begin_capture();
+    while (started < 4 && pthread_create(&threads[started], NULL, write_repeats, NULL) == 0)
+        started++;
+    for (int i = 0; i < started; i++)
+        pthread_join(threads[i], NULL);
+    br_log_report_suppressed();
+    end_capture();
+    assert_int_equal(started, 4);
+
+    char line[BR_LOG_LINE_MAX + 2];
+    for (int i = 0; i < BR_LOG_REPEATS_BURST; i++) {
+        assert_true(receive(line));
+        assert_non_null(strstr(line, "\"event\":\"storm\",\"i\":"));
+    }
+    assert_true(receive(line));
+    assert_non_null(strstr(line, "\"of\":\"storm\",\"count\":395}"));
+    assert_false(receive(line));
+}
+
 int main(void)
 {
 #define LOG_TEST(function) cmocka_unit_test_setup_teardown(function, open_capture, close_capture)
@@ -373,8 +516,14 @@ int main(void)
         LOG_TEST(test_log_time_is_rfc3339_utc),
         LOG_TEST(test_log_keeps_errno_and_survives_a_closed_stderr),
         LOG_TEST(test_log_format_is_text_when_set),
+        LOG_TEST(test_log_repeats_are_limited_and_counted),
+        LOG_TEST(test_log_info_and_debug_are_never_limited),
+        LOG_TEST(test_log_always_is_not_limited),
+        LOG_TEST(test_log_lines_below_the_level_are_not_counted),
+        LOG_TEST(test_log_report_tells_what_no_line_has_told),
         LOG_TEST(test_log_full_pipe_drops_and_counts),
         LOG_TEST(test_log_threads_do_not_mix_lines),
+        LOG_TEST(test_log_threads_lose_no_repeat),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -160,6 +160,28 @@ static void test_write_milliseconds(void **state)
     }
 }
 
+static void test_write_suppressed_stands_first_and_is_kept_when_fields_are_cut(void **state)
+{
+    (void)state;
+    static char text[BR_LOG_LINE_MAX + 1];
+    memset(text, 'a', sizeof text - 1);
+    const struct br_log_field small = br_log_number("n", 1);
+    const struct br_log_field large = br_log_text("a", text);
+    struct br_log_entry entry = {.when = when,
+                                 .level = BR_LOG_INFO,
+                                 .event = "x",
+                                 .fields = &small,
+                                 .field_count = 1,
+                                 .suppressed_count = 7};
+    assert_string_equal(write_entry(BR_LOG_TEXT, &entry) + strlen(text_opening), " suppressed=7 n=1\n");
+    assert_string_equal(write_entry(BR_LOG_JSON, &entry) + strlen(json_opening),
+                        ",\"suppressed\":7,\"n\":1}\n");
+    entry.fields = &large;
+    assert_string_equal(write_entry(BR_LOG_TEXT, &entry) + strlen(text_opening), " suppressed=7 cut=1\n");
+    assert_string_equal(write_entry(BR_LOG_JSON, &entry) + strlen(json_opening),
+                        ",\"suppressed\":7,\"cut\":1}\n");
+}
+
 static void test_write_text_ceiling_is_exact(void **state)
 {
     (void)state;
@@ -185,7 +207,8 @@ static void test_write_event_too_long_is_cut(void **state)
     (void)state;
     static char text[BR_LOG_LINE_MAX * 2];
     memset(text, 'e', sizeof text - 1);
-    const struct br_log_entry entry = {.when = when, .level = BR_LOG_INFO, .event = text};
+    const struct br_log_entry entry = {
+        .when = when, .level = BR_LOG_INFO, .event = text, .suppressed_count = 3};
     assert_string_equal(write_entry(BR_LOG_TEXT, &entry), "2026-01-02 03:04:05.678 INFO  cut=1\n");
     assert_string_equal(write_entry(BR_LOG_JSON, &entry),
                         "{\"time\":\"2026-01-02T03:04:05.678Z\",\"level\":\"info\",\"cut\":1}\n");
@@ -303,6 +326,7 @@ int main(void)
         cmocka_unit_test(test_write_key_and_event_are_quoted_alike),
         cmocka_unit_test(test_write_levels_are_of_one_width),
         cmocka_unit_test(test_write_milliseconds),
+        cmocka_unit_test(test_write_suppressed_stands_first_and_is_kept_when_fields_are_cut),
         cmocka_unit_test(test_write_text_ceiling_is_exact),
         cmocka_unit_test(test_write_event_too_long_is_cut),
         cmocka_unit_test(test_write_time_beyond_the_calendar_is_still_a_line),
