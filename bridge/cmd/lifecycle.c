@@ -1,6 +1,5 @@
 #include "cmd/lifecycle.h"
 
-#include "base/log.h"
 #include "upstream/auth_token.h"
 
 #include <assert.h>
@@ -8,8 +7,9 @@
 #include <signal.h>
 #include <time.h>
 
-/* How often a token is looked after while no call does it. */
+/* How often a token is looked after while no call does it; and while there is none, since health waits for it. */
 #define TOKEN_CHECK_MS 1000
+#define TOKEN_MISSING_CHECK_MS 100
 
 /* How long a signal may go unnoticed while calls finish. */
 #define SIGNAL_CHECK_MS 50
@@ -22,6 +22,7 @@ static void signals_taken(sigset_t *out)
     (void)sigemptyset(out);
     (void)sigaddset(out, SIGTERM);
     (void)sigaddset(out, SIGINT);
+    (void)sigaddset(out, SIGUSR1);
 }
 
 void br_lifecycle_block_signals(void)
@@ -42,8 +43,15 @@ static int64_t now_ms(void)
     return br_clock_now_ms(br_clock_system());
 }
 
+static void toggle_log_level(enum br_log_level set)
+{
+    enum br_log_level level = br_log_level() == BR_LOG_DEBUG ? set : BR_LOG_DEBUG;
+    br_log_set_level(level);
+    BR_LOG(level, "log_level", br_log_text("is", br_log_level_name(level)));
+}
+
 /* The signal that ends the bridge, when one comes before |until_ms|; 0: none came. */
-static int wait_signal(int64_t until_ms)
+static int wait_signal(const struct br_lifecycle *lifecycle, int64_t until_ms)
 {
     sigset_t taken;
     signals_taken(&taken);
@@ -53,7 +61,9 @@ static int wait_signal(int64_t until_ms)
         left_ms = left_ms > 0 ? left_ms : 0;
         const struct timespec timeout = {.tv_sec = left_ms / 1000, .tv_nsec = left_ms % 1000 * 1000000};
         int number = sigtimedwait(&taken, NULL, &timeout);
-        if (number > 0) {
+        if (number == SIGUSR1) {
+            toggle_log_level(lifecycle->log_level);
+        } else if (number > 0) {
             return number;
         }
     } while (left_ms > 0);
@@ -65,17 +75,33 @@ static const char *signal_name(int number)
     return number == SIGINT ? "SIGINT" : "SIGTERM";
 }
 
-/* A bridge that gets no calls would else never fetch its token, or try again after a failure. */
+/*
+ * A bridge that gets no calls would else never fetch its token, or try again after a failure. Returns when to look
+ * again.
+ */
+static int64_t check_token(const struct br_lifecycle *lifecycle)
+{
+    struct br_auth_token_state state;
+    br_auth_token_prefetch(lifecycle->token);
+    br_auth_token_state(lifecycle->token, &state);
+    const char *problem = NULL;
+    if (!state.at_hand && state.last_failure.code != BR_OK) {
+        br_status_prefix(&state.last_failure, "no token of IAM");
+        problem = state.last_failure.msg;
+    } else if (!state.at_hand) {
+        problem = "no token of IAM yet";
+    }
+    br_health_set_problem(lifecycle->health, problem);
+    return now_ms() + (state.at_hand ? TOKEN_CHECK_MS : TOKEN_MISSING_CHECK_MS);
+}
+
 static int serve(const struct br_lifecycle *lifecycle)
 {
-    int number = 0;
-    while (number == 0) {
-        int64_t until_ms = INT64_MAX;
-        if (lifecycle->token != NULL) {
-            br_auth_token_prefetch(lifecycle->token);
-            until_ms = now_ms() + TOKEN_CHECK_MS;
-        }
-        number = wait_signal(until_ms);
+    int64_t until_ms = lifecycle->token != NULL ? check_token(lifecycle) : INT64_MAX;
+    br_health_set_started(lifecycle->health);
+    int number;
+    while ((number = wait_signal(lifecycle, until_ms)) == 0) {
+        until_ms = check_token(lifecycle);
     }
     return number;
 }
@@ -89,7 +115,9 @@ static void cancel(const struct br_lifecycle *lifecycle, const char *cause)
 /* Returns the second signal, where one came meanwhile; 0: none. */
 static int wait_min_delay(const struct br_lifecycle *lifecycle, int64_t signal_ms)
 {
-    return lifecycle->drain_min_delay_ms > 0 ? wait_signal(signal_ms + lifecycle->drain_min_delay_ms) : 0;
+    return lifecycle->drain_min_delay_ms > 0
+               ? wait_signal(lifecycle, signal_ms + lifecycle->drain_min_delay_ms)
+               : 0;
 }
 
 /* The wait is on the drain, which ends at once with the last call; the signals are looked at between slices of it. */
@@ -108,7 +136,7 @@ static void wait_drained(const struct br_lifecycle *lifecycle, int64_t signal_ms
         if (cancelled) {
             continue;
         }
-        int number = wait_signal(0);
+        int number = wait_signal(lifecycle, 0);
         if (number != 0 || now_ms() - signal_ms >= lifecycle->drain_max_delay_ms) {
             cancel(lifecycle, number != 0 ? signal_name(number) : "--drain-max-delay");
             cancelled = true;
@@ -120,6 +148,7 @@ void br_lifecycle_run(const struct br_lifecycle *lifecycle)
 {
     int number = serve(lifecycle);
     int64_t signal_ms = now_ms();
+    br_health_set_draining(lifecycle->health);
     BR_LOG(BR_LOG_INFO, "draining", br_log_text("signal", signal_name(number)),
            br_log_number("min_delay_ms", lifecycle->drain_min_delay_ms),
            br_log_number("max_delay_ms", lifecycle->drain_max_delay_ms));

@@ -16,7 +16,9 @@ static const char usage[] =
     "its IAM token.\n\n"
     "SIGTERM or SIGINT: health says NOT_SERVING, new calls are taken for --drain-min-delay, those in flight "
     "finish\n"
-    "until --drain-max-delay, exit 0. A second signal cancels them.\n"
+    "until --drain-max-delay, exit 0. A second signal cancels them. SIGUSR1: the log's level is debug, or "
+    "again\n"
+    "what was set.\n"
     "Exit codes: 0 after a drain, 2 a wrong setting (one line tells), 1 anything else.\n"
     "A flag has precedence over its environment variable.\n";
 
@@ -55,6 +57,7 @@ static int serve(const struct br_serve_settings *settings)
     struct br_server *server = NULL;
     struct br_metrics *metrics = NULL;
     struct br_call_metrics *call_metrics = NULL;
+    struct br_health *health = NULL;
     struct br_admin *admin = NULL;
     int code = BR_EXIT_FAILED;
 
@@ -67,7 +70,8 @@ static int serve(const struct br_serve_settings *settings)
     drift = br_drift_log_create();
     metrics = br_metrics_create();
     call_metrics = metrics != NULL ? br_call_metrics_create(metrics) : NULL;
-    if (drift == NULL || call_metrics == NULL) {
+    health = br_health_create(contract);
+    if (drift == NULL || call_metrics == NULL || health == NULL) {
         (void)br_status_set(&st, BR_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "out of memory at start");
         (void)br_cmd_fail(code, &st);
         goto done;
@@ -113,7 +117,9 @@ static int serve(const struct br_serve_settings *settings)
     log_start(settings, admin, server);
     const struct br_lifecycle lifecycle = {
         .server = server,
+        .health = health,
         .token = setup.token,
+        .log_level = (enum br_log_level)settings->log_level,
         .drain_min_delay_ms = settings->drain_min_delay_ms,
         .drain_max_delay_ms = settings->drain_max_delay_ms,
     };
@@ -127,6 +133,7 @@ done:
     br_call_metrics_destroy(call_metrics);
     br_metrics_destroy(metrics);
     br_drift_log_destroy(drift);
+    br_health_destroy(health);
     br_contract_destroy(contract);
     br_log_report_suppressed();
     if (code == BR_EXIT_OK) {
@@ -157,6 +164,7 @@ int br_cmd_serve(int argc, char **argv)
     }
     if (code < 0) {
         br_log_set_level((enum br_log_level)settings.log_level);
+        br_log_set_format((enum br_log_format)settings.log_format);
         code = serve(&settings);
     }
     br_settings_finish(&br_serve_settings_table, &settings);

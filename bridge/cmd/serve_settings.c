@@ -13,6 +13,10 @@
 static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL};
 _Static_assert(BR_LOG_ERROR == 0 && BR_LOG_DEBUG == 3, "the choices are the levels");
 
+/* In the order of enum br_log_format. */
+static const char *const log_formats[] = {"json", "text", NULL};
+_Static_assert(BR_LOG_JSON == 0 && BR_LOG_TEXT == 1, "the choices are the formats");
+
 /* In the order of enum br_http2_choice. */
 static const char *const http2_choices[] = {"auto", "off", NULL};
 
@@ -308,13 +312,20 @@ static const struct br_setting rows[] = {
      .metavar = "ADDRESS",
      .help = "Where probes and metrics are answered over plain HTTP: HOST:PORT (port 0: any free "
              "one; an IPv6 address in brackets), or off."},
+    {.flag = "log-format",
+     .kind = BR_SETTING_CHOICE,
+     FIELD(log_format),
+     .initial = "json",
+     .metavar = "json|text",
+     .choices = log_formats,
+     .help = "How log lines are written to standard error: one JSON object each, or for people."},
     {.flag = "log-level",
      .kind = BR_SETTING_CHOICE,
      FIELD(log_level),
      .initial = "info",
      .metavar = "error|warn|info|debug",
      .choices = log_levels,
-     .help = "The least important log lines that are written, as JSON to standard error."},
+     .help = "The least important log lines that are written; SIGUSR1 switches to debug and back."},
 };
 
 const struct br_settings br_serve_settings_table = {

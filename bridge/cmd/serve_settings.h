@@ -80,6 +80,7 @@ struct br_serve_settings {
     int64_t max_connection_age_grace_ms;
     const char *admin_listen; /* NULL: no admin port */
     int log_level;            /* enum br_log_level */
+    int log_format;           /* enum br_log_format */
 };
 
 /* The table; process lifetime. */

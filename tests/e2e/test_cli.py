@@ -131,6 +131,7 @@ class ServeSettings(Cli):
             "max-connection-age": ["5", "25h"],
             "max-connection-age-grace": ["0s", "25h"],
             "admin-listen": [""],
+            "log-format": ["xml", "JSON"],
             "log-level": ["verbose", "4"],
             "project-id": ["..", "a/b", "a b", "x" * 129],
             "listen": ["nope", ":1", "h:", "h:65536", "unix:"],

@@ -135,6 +135,28 @@ class Lifecycle(unittest.TestCase):
             # Before main() has blocked the signal, its default ends the process.
             self.assertIn(process.returncode, (0, -signal.SIGTERM), errors)
 
+    def test_sigusr1_switches_to_debug_and_back(self):
+        bridge, _ = self.start()
+        levels = []
+        for level in ("debug", "info", "debug"):
+            bridge.process.send_signal(signal.SIGUSR1)
+            levels.append(level)
+            wait_until(lambda: [e["is"] for e in bridge.events("log_level")] == levels, levels)
+        self.end(bridge)
+
+    def test_log_as_text_is_for_people(self):
+        process = subprocess.Popen([os.environ["BRIDGE"], "--listen", "127.0.0.1:0", "--upstream-url", self.sim.url,
+                                    "--log-format", "text"], stderr=subprocess.PIPE, text=True)
+        try:
+            line = next(line for line in process.stderr if "listening address=127.0.0.1:" in line)
+            self.assertRegex(line, r"\A\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} INFO +(admin_)?listening address=[0-9.:]+\n\Z")
+            process.terminate()
+            self.assertEqual(process.wait(PATIENCE), 0)
+        finally:
+            process.kill()
+            process.stderr.close()
+            process.wait()
+
     def test_sigint_stops_too(self):
         bridge, _ = self.start()
         bridge.process.send_signal(signal.SIGINT)
