@@ -15,7 +15,7 @@ const char *const sim_header_names[SIM_HEADER_COUNT] = {
     [SIM_HEADER_CONTENT_TYPE] = "content-type", [SIM_HEADER_AUTH_TOKEN] = "x-auth-token",
     [SIM_HEADER_REQUEST_ID] = "x-request-id",   [SIM_HEADER_TRACEPARENT] = "traceparent",
     [SIM_HEADER_USER_AGENT] = "user-agent",     [SIM_HEADER_ACCEPT] = "accept",
-    [SIM_HEADER_PROJECT_ID] = "x-project-id",
+    [SIM_HEADER_PROJECT_ID] = "x-project-id",   [SIM_HEADER_TRACESTATE] = "tracestate",
 };
 
 const char *sim_request_header(const struct sim_request *request, const char *name, size_t *count)

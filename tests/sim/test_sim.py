@@ -239,7 +239,7 @@ class CallsTest(simulator.SimCase):
 
     def test_journal_line(self):
         headers = {"Content-Type": "application/json;charset=UTF-8", "X-Request-Id": "r-1", "traceparent": "t-1",
-                   "User-Agent": "u-1", "Accept": "application/json", "X-Other": "no"}
+                   "Tracestate": "s-1", "User-Agent": "u-1", "Accept": "application/json", "X-Other": "no"}
         text = "{ \"description\" : \"a b\",\n \"x\": 100.0, \"y\": 9007199254740993 }"
         answer = self.sim.put("/svc-journal?a=b%20c", text, headers=headers)
         with open(self.sim.journal_path, encoding="utf-8") as file:
@@ -247,8 +247,8 @@ class CallsTest(simulator.SimCase):
         self.assertIn("\"body\":{\"description\":\"a b\",\"x\":100.0,\"y\":9007199254740993}", raw)
         line = json.loads(raw)
         self.assertEqual(line["headers"], {"content-type": "application/json;charset=UTF-8", "x-auth-token": "present",
-                                           "x-request-id": "r-1", "traceparent": "t-1", "user-agent": "u-1",
-                                           "accept": "application/json"})
+                                           "x-request-id": "r-1", "traceparent": "t-1", "tracestate": "s-1",
+                                           "user-agent": "u-1", "accept": "application/json"})
         self.assertEqual((line["method"], line["path"], line["query"]), ("PUT", SERVICES + "/svc-journal", "a=b%20c"))
         self.assertEqual((line["status"], line["service_id"], line["fault"], line["executed"], line["detail"]),
                          (200, "svc-journal", None, True, None))
