@@ -102,6 +102,25 @@ static bool is_printable(const char *text, size_t len)
     return true;
 }
 
+/* The entry of |key| among those that are kept; NULL: there is none yet. */
+static struct br_header *find_kept(const struct br_headers *kept, const char *key)
+{
+    for (size_t i = 0; i < kept->count; i++) {
+        if (strcmp(kept->items[i].name, key) == 0) {
+            return &kept->items[i];
+        }
+    }
+    return NULL;
+}
+
+/* The value of |entry|, after that of |first| where there is one. NULL without memory. */
+static const char *copy_value(struct br_arena *arena, const struct br_header *first,
+                              const struct br_metadatum *entry)
+{
+    const char *value = br_arena_strndup(arena, entry->value, entry->value_len);
+    return value == NULL || first == NULL ? value : br_arena_printf(arena, "%s,%s", first->value, value);
+}
+
 bool br_forward_metadata(const struct br_forward *forward, const struct br_metadatum *metadata, size_t count,
                          struct br_arena *arena, struct br_headers *out, struct br_status *st)
 {
@@ -113,18 +132,23 @@ bool br_forward_metadata(const struct br_forward *forward, const struct br_metad
     for (size_t i = 0; i < count; i++) {
         const struct br_metadatum *entry = &metadata[i];
         const char *key = allowed_key(forward, entry);
-        if (key == NULL || br_headers_find(&kept, key) != NULL) {
+        struct br_header *first = key != NULL ? find_kept(&kept, key) : NULL;
+        if (key == NULL || (first != NULL && strcmp(key, "tracestate") != 0)) {
             continue;
         }
         if (!is_printable(entry->value, entry->value_len)) {
             return br_status_set(st, BR_INVALID_ARGUMENT, "METADATA_INVALID",
                                  "the metadata key %s has a value that is not printable ASCII", key);
         }
-        const char *value = br_arena_strndup(arena, entry->value, entry->value_len);
+        const char *value = copy_value(arena, first, entry);
         if (value == NULL) {
             return br_arena_fail(arena, st);
         }
-        kept.items[kept.count++] = (struct br_header){.name = key, .value = value};
+        if (first == NULL) {
+            first = &kept.items[kept.count++];
+            first->name = key;
+        }
+        first->value = value;
     }
     *out = kept;
     return true;

@@ -30,7 +30,8 @@ struct br_forward {
 const char *br_forward_name_problem(const char *name);
 
 /*
- * Copies the entries that may go upstream, the caller's token among them; of a key that comes twice, the first counts.
+ * Copies the entries that may go upstream, the caller's token among them. Of a key that comes twice the
+ * first counts; but tracestate is a list, and may come in pieces (W3C Trace Context, section 3.3.1).
  * |forward|  what the operator adds to the list; kept: names in |out| point into it.
  * |metadata| borrowed; |count| entries.
  * |arena|    receives the entries and their values.
