@@ -23,6 +23,7 @@ struct br_call {
     struct br_warnings warnings;
     struct br_rest_request rest;
     struct br_headers metadata; /* the caller's that may go upstream */
+    struct br_trace_context trace;
 
     struct br_http_exchange exchange; /* the attempt while SENT; a pause while AUTHORIZING or BACKOFF */
     struct br_auth_waiter waiter;     /* in use while AUTHORIZING */
@@ -203,6 +204,8 @@ struct br_call *br_call_create(const struct br_call_config *config, struct br_ca
     call->since_us = call->created_us;
     call->reply.message = "";
     call->reply.reason = "";
+    call->reply.trace_id = call->trace.trace_id;
+    call->reply.span_id = call->trace.span_id;
     call->waiter.ready = credential_ready;
     br_arena_init(&call->arena, BR_CALL_ARENA_BYTES);
     br_violations_init(&call->violations, &call->arena);
@@ -364,6 +367,17 @@ static int64_t deadline_ms(const struct br_call *call, int64_t timeout_ms)
     return deadline < latest ? deadline : latest;
 }
 
+static bool read_metadata(struct br_call *call, const struct br_call_request *request, struct br_status *st)
+{
+    if (!br_forward_metadata(&call->config->forward, request->metadata, request->metadata_count, &call->arena,
+                             &call->metadata, st)) {
+        return false;
+    }
+    br_random_fn *fill = call->config->random != NULL ? call->config->random : arc4random_buf;
+    br_trace_context_continue(&call->metadata, fill, &call->trace);
+    return true;
+}
+
 void br_call_start(struct br_call *call, const struct br_call_request *request)
 {
     assert(call->state == BR_CALL_RECEIVED);
@@ -372,10 +386,10 @@ void br_call_start(struct br_call *call, const struct br_call_request *request)
     call->reply.request_bytes = request->len;
     call->deadline_ms = deadline_ms(call, request->timeout_ms);
     struct br_status st;
-    if (!br_rest_request_build(call->method, &call->config->rest, request->bytes, request->len,
-                               &call->violations, &call->warnings, &call->rest, &st) ||
-        !br_forward_metadata(&call->config->forward, request->metadata, request->metadata_count, &call->arena,
-                             &call->metadata, &st)) {
+    /* The metadata first: a request that is refused belongs to its caller's trace as well. */
+    if (!read_metadata(call, request, &st) ||
+        !br_rest_request_build(call->method, &call->config->rest, request->bytes, request->len,
+                               &call->violations, &call->warnings, &call->rest, &st)) {
         reply_status(call, &st);
         return;
     }

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "serve/call_metrics.h"
 #include "serve/forward.h"
+#include "serve/trace_context.h"
 #include "translate/rest_request.h"
 #include "translate/rest_response.h"
 #include "upstream/auth.h"
@@ -70,6 +71,8 @@ struct br_reply {
     size_t trailer_count;
     const char *reason;     /* ErrorInfo.reason; "" when OK */
     const char *request_id; /* upstream's; "" when there is none */
+    const char *trace_id;   /* the caller's trace; "" when there is none */
+    const char *span_id;    /* the bridge's in that trace, the same for all attempts; else "" */
     int attempt_count;      /* requests that went upstream */
     size_t request_bytes;   /* of the caller's message */
     struct br_call_times times;
@@ -97,6 +100,7 @@ struct br_call_config {
     struct br_retry_budget *retries; /* the process's */
     int max_attempts;                /* 1: no retries */
     const struct br_clock *clock;
+    br_random_fn *random;                /* for span ids; NULL: arc4random_buf */
     bool strict_drift;                   /* an answer beyond the schema fails the call */
     struct br_drift_observer *drift;     /* NULL: nobody asks */
     const struct br_error_table *errors; /* the operator's rows; NULL: the compiled ones alone */

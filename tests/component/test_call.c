@@ -9,6 +9,7 @@
 
 #include <google/rpc/error_details.pb-c.h>
 #include <google/rpc/status.pb-c.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <testapi/v1/everything.pb-c.h>
@@ -49,6 +50,7 @@ static int set_up(void **state)
         .retries = &f->retries,
         .max_attempts = 1,
         .clock = &f->clock.clock,
+        .random = fake_random,
         .default_timeout_ms = 30000,
         .max_timeout_ms = 60000,
         .max_response_bytes = 4096,
@@ -151,7 +153,7 @@ static void test_call_answered_replies_message(void **state)
 static void test_call_headers_are_the_allowed_ones(void **state)
 {
     struct fixture *f = *state;
-    f->metadata[1] = metadatum("traceparent", "00-aa-bb-01");
+    f->metadata[1] = metadatum("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
     f->metadata[2] = metadatum("authorization", "Bearer x");
     f->metadata[3] = metadatum("cookie", "a=b");
     f->metadata[4] = metadatum("x-request-id", "first");
@@ -161,7 +163,8 @@ static void test_call_headers_are_the_allowed_ones(void **state)
     br_call_start(f->call, &f->request);
     assert_string_equal(sent_header(f, "X-Auth-Token"), "secret-token");
     assert_string_equal(sent_header(f, "Content-Type"), "application/json;charset=UTF-8");
-    assert_string_equal(sent_header(f, "traceparent"), "00-aa-bb-01");
+    assert_string_equal(sent_header(f, "traceparent"),
+                        "00-0af7651916cd43dd8448eb211c80319c-0102030405060708-01");
     assert_string_equal(sent_header(f, "x-request-id"), "first");
     assert_null(sent_header(f, "authorization"));
     assert_null(sent_header(f, "cookie"));
@@ -172,6 +175,72 @@ static void test_call_headers_are_the_allowed_ones(void **state)
     assert_int_equal(f->host.reply.code, BR_OK);
     assert_int_equal(f->host.reply.len, 0);
     finish(f);
+}
+
+static void test_call_reply_has_its_trace_and_span(void **state)
+{
+    struct fixture *f = *state;
+    f->metadata[1] = metadatum("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00");
+    f->metadata[2] = metadatum("tracestate", "congo=t61rcWkgMzE");
+    f->request.metadata_count = 3;
+    br_call_start(f->call, &f->request);
+    assert_string_equal(sent_header(f, "tracestate"), "congo=t61rcWkgMzE");
+    fake_http_answer(&f->http, 200, (struct br_headers){NULL, 0}, "{}");
+    resume(f);
+    assert_string_equal(f->host.reply.trace_id, "0af7651916cd43dd8448eb211c80319c");
+    assert_string_equal(f->host.reply.span_id, "0102030405060708");
+    finish(f);
+}
+
+static void test_call_refused_reply_has_its_trace_and_span(void **state)
+{
+    struct fixture *f = *state;
+    f->metadata[1] = metadatum("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00");
+    f->request.metadata_count = 2;
+    f->request.len = 0;
+    br_call_start(f->call, &f->request);
+    assert_string_equal(f->host.reply.trace_id, "0af7651916cd43dd8448eb211c80319c");
+    assert_string_equal(f->host.reply.span_id, "0102030405060708");
+    assert_refused(f, BR_INVALID_ARGUMENT, "VALIDATION_FAILED");
+}
+
+static void test_call_malformed_trace_goes_nowhere(void **state)
+{
+    struct fixture *f = *state;
+    f->metadata[1] = metadatum("traceparent", "00-aa-bb-01");
+    f->metadata[2] = metadatum("tracestate", "congo=t61rcWkgMzE");
+    f->request.metadata_count = 3;
+    br_call_start(f->call, &f->request);
+    assert_null(sent_header(f, "traceparent"));
+    assert_null(sent_header(f, "tracestate"));
+    fake_http_answer(&f->http, 200, (struct br_headers){NULL, 0}, "{}");
+    resume(f);
+    assert_int_equal(f->host.reply.code, BR_OK);
+    assert_string_equal(f->host.reply.trace_id, "");
+    assert_string_equal(f->host.reply.span_id, "");
+    finish(f);
+}
+
+static void test_call_without_random_of_its_own_makes_span_ids(void **state)
+{
+    struct fixture *f = *state;
+    char spans[2][BR_SPAN_ID_LEN + 1];
+    f->config.random = NULL;
+    f->metadata[1] = metadatum("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00");
+    f->request.metadata_count = 2;
+    f->request.len = 0;
+    for (size_t i = 0; i < 2; i++) {
+        if (i > 0) {
+            br_call_destroy(f->call);
+            fake_host_init(&f->host);
+            f->call = br_call_create(&f->config, &f->host.host);
+        }
+        br_call_start(f->call, &f->request);
+        memcpy(spans[i], f->host.reply.span_id, sizeof spans[i]);
+        assert_refused(f, BR_INVALID_ARGUMENT, "VALIDATION_FAILED");
+    }
+    assert_int_equal(strlen(spans[0]), BR_SPAN_ID_LEN);
+    assert_string_not_equal(spans[0], spans[1]);
 }
 
 static void test_call_without_token_is_unauthenticated(void **state)
@@ -500,8 +569,14 @@ static void test_call_rejected_credential_is_replaced_once(void **state)
 static void test_call_not_sent_is_tried_again(void **state)
 {
     struct fixture *f = *state;
+    char traceparent[BR_TRACEPARENT_LEN + 1];
     f->config.max_attempts = 3;
+    f->config.random = NULL; /* a second span would be another */
+    f->metadata[1] = metadatum("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    f->request.metadata_count = 2;
     br_call_start(f->call, &f->request);
+    assert_int_equal(snprintf(traceparent, sizeof traceparent, "%s", sent_header(f, "traceparent")),
+                     BR_TRACEPARENT_LEN);
     for (int attempt = 1; attempt < 3; attempt++) {
         fake_http_fail(&f->http, BR_TRANSPORT_UNREACHABLE);
         resume(f);
@@ -512,6 +587,7 @@ static void test_call_not_sent_is_tried_again(void **state)
         fake_http_fail(&f->http, BR_TRANSPORT_DEADLINE); /* the pause is over */
         resume(f);
         assert_int_equal(br_call_state(f->call), BR_CALL_SENT);
+        assert_string_equal(sent_header(f, "traceparent"), traceparent);
     }
     fake_http_fail(&f->http, BR_TRANSPORT_UNREACHABLE);
     resume(f);
@@ -566,6 +642,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_call_answered_replies_message),
         TEST(test_call_headers_are_the_allowed_ones),
+        TEST(test_call_reply_has_its_trace_and_span),
+        TEST(test_call_refused_reply_has_its_trace_and_span),
+        TEST(test_call_malformed_trace_goes_nowhere),
+        TEST(test_call_without_random_of_its_own_makes_span_ids),
         TEST(test_call_without_token_is_unauthenticated),
         TEST(test_call_header_injection_is_refused),
         TEST(test_call_invalid_request_is_refused_with_violations),

@@ -185,6 +185,54 @@ class Drift(WithBridges):
         self.assertEqual([e["what"] for e in bridge.events("upstream_unmapped_code")], ["MODELARTS_50015001"])
 
 
+class Traces(WithBridges):
+    TRACE = "0af7651916cd43dd8448eb211c80319c"
+    SPAN = "b7ad6b7169203331"
+
+    def sent(self, *metadata, fault="svc"):
+        """The trace headers of each request of one call, as they arrived."""
+        self.logs(fault, metadata=(TOKEN, *metadata))
+        return [{name: value for name, value in entry["headers"].items() if name.startswith("trace")}
+                for entry in self.sim.journal(self.service_id)]
+
+    def parent(self, text, **options):
+        headers, = self.sent(("traceparent", text), ("tracestate", "congo=t61rcWkgMzE"), **options)
+        return headers
+
+    def test_the_trace_stays_and_the_span_is_the_bridges(self):
+        spans = set()
+        for flags in ("01", "00", "01"):
+            headers = self.parent(f"00-{self.TRACE}-{self.SPAN}-{flags}")
+            self.assertRegex(headers["traceparent"], f"^00-{self.TRACE}-[0-9a-f]{{16}}-{flags}$")
+            self.assertEqual(headers["tracestate"], "congo=t61rcWkgMzE")
+            spans.add(headers["traceparent"].split("-")[2])
+        self.assertEqual(len(spans | {self.SPAN, "0" * 16}), 5, spans)
+
+    def test_all_attempts_of_a_call_have_one_span(self):
+        requests = self.sent(("traceparent", f"00-{self.TRACE}-{self.SPAN}-01"), fault="fault-flaky-2-503")
+        self.assertEqual(len(requests), 3)
+        self.assertEqual(len({headers["traceparent"] for headers in requests}), 1, requests)
+
+    def test_a_later_version_goes_on_as_version_00(self):
+        headers = self.parent(f"cc-{self.TRACE}-{self.SPAN}-01-more")
+        self.assertRegex(headers["traceparent"], f"^00-{self.TRACE}-[0-9a-f]{{16}}-01$")
+
+    def test_what_is_malformed_goes_nowhere_and_harms_no_call(self):
+        for text in ("", "x", f"00-{self.TRACE}-{self.SPAN}", f"00-{self.TRACE}-{self.SPAN}-01-more",
+                     f"ff-{self.TRACE}-{self.SPAN}-01", f"00-{self.TRACE.upper()}-{self.SPAN}-01",
+                     f"00-{'0' * 32}-{self.SPAN}-01", f"00-{self.TRACE}-{'0' * 16}-01"):
+            self.assertEqual(self.parent(text), {}, text)
+
+    def test_the_bridge_begins_no_trace(self):
+        self.assertEqual(self.sent(), [{}])
+        self.assertEqual(self.sent(("tracestate", "congo=t61rcWkgMzE")), [{}])
+
+    def test_tracestate_in_pieces_arrives_whole(self):
+        headers, = self.sent(("tracestate", "a=1"), ("traceparent", f"00-{self.TRACE}-{self.SPAN}-01"),
+                             ("tracestate", "b=2"))
+        self.assertEqual(headers["tracestate"].replace(" ", ""), "a=1,b=2")
+
+
 class Metadata(WithBridges):
     def test_further_keys_go_up_and_come_back(self):
         with socket.socket() as server:

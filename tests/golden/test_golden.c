@@ -233,6 +233,7 @@ static void run_call(struct golden *golden, struct text request)
         .retries = &retries,
         .max_attempts = 1,
         .clock = &clock.clock,
+        .random = fake_random,
         .default_timeout_ms = 60000,
         .max_timeout_ms = 60000,
         .max_response_bytes = (size_t)16 << 20,

@@ -79,6 +79,13 @@ void fake_clock_init(struct fake_clock *fake)
         .clock = {.now_us = now_us, .unix_s = unix_s}, .now_us = 1000000, .unix_s = 1700000000};
 }
 
+void fake_random(void *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        ((uint8_t *)bytes)[i] = (uint8_t)(i + 1);
+    }
+}
+
 static enum br_auth_result apply(struct br_auth *self, const struct br_auth_request *request,
                                  struct br_auth_waiter *waiter, struct br_arena *arena,
                                  struct br_headers *out, struct br_error *error)

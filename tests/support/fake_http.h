@@ -38,6 +38,9 @@ struct fake_clock {
 
 void fake_clock_init(struct fake_clock *fake);
 
+/* What is random is 01 02 03 ... each time, so span ids are 0102030405060708. */
+void fake_random(void *bytes, size_t len);
+
 /* A credential seam that gives, refuses or lets wait as |result| says. */
 struct fake_auth {
     struct br_auth auth; /* first */
