@@ -83,15 +83,35 @@ static void log_call(const struct br_slot *slot, const struct br_reply *reply)
     if (!br_log_enabled(BR_LOG_INFO)) {
         return;
     }
+    const struct br_call_times *times = &reply->times;
     const struct br_log_field fields[] = {
         br_log_text("method", slot->method != NULL ? slot->method->name : "other"),
         br_log_text("code", br_code_name(reply->code)),
         br_log_text("reason", reply->reason),
-        br_log_number("duration_ms", reply->times.total_us / 1000),
+        br_log_ms("duration_ms", times->total_us),
+        br_log_ms("translate_ms", times->translate_us),
+        br_log_ms("credential_ms", times->credential_us),
+        br_log_ms("queue_ms", times->queue_us),
+        br_log_ms("upstream_ms", times->upstream_us),
+        br_log_number("attempts", reply->attempt_count),
+        br_log_number("request_bytes", (int64_t)reply->request_bytes),
+        br_log_number("response_bytes", (int64_t)reply->len),
+    };
+    const struct br_log_field optional[] = {
+        br_log_text("request_id", reply->request_id),
+        br_log_text("trace_id", reply->trace_id),
+        br_log_text("span_id", reply->span_id),
         br_log_text("caller", slot->caller),
     };
+    struct br_log_field all[sizeof fields / sizeof fields[0] + sizeof optional / sizeof optional[0]];
+    memcpy(all, fields, sizeof fields);
     size_t count = sizeof fields / sizeof fields[0];
-    br_log(BR_LOG_INFO, "call", fields, slot->caller[0] != '\0' ? count : count - 1);
+    for (size_t i = 0; i < sizeof optional / sizeof optional[0]; i++) {
+        if (optional[i].text[0] != '\0') {
+            all[count++] = optional[i];
+        }
+    }
+    br_log(BR_LOG_INFO, "call", all, count);
 }
 
 /* Sends everything in one batch. Core takes references of what it needs before the call returns. */
