@@ -224,6 +224,20 @@ const char *br_server_address(const struct br_server *server, size_t index)
     return br_listeners_address(server->listeners, index);
 }
 
+void br_server_upstream_stats(const struct br_server *server, struct br_http_curl_stats *out)
+{
+    *out = (struct br_http_curl_stats){0};
+    for (size_t i = 0; i < server->shard_count; i++) {
+        struct br_http_curl_stats shard;
+        br_http_curl_stats(server->shards[i].http, &shard);
+        out->queued += shard.queued;
+        out->in_flight += shard.in_flight;
+        out->connections += shard.connections;
+        out->connections_max += shard.connections_max;
+        out->connections_opened += shard.connections_opened;
+    }
+}
+
 void br_server_drain(struct br_server *server)
 {
     server->draining = true;

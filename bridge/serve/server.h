@@ -49,6 +49,9 @@ bool br_server_create(const struct br_contract *contract, const struct br_server
 /* The address that listener |index| got, as gRPC clients take it ("127.0.0.1:50051"); NULL past the last. Borrowed. */
 const char *br_server_address(const struct br_server *server, size_t index);
 
+/* What the HTTP clients of all shards have at hand, added up. Any thread. */
+void br_server_upstream_stats(const struct br_server *server, struct br_http_curl_stats *out);
+
 /* Stops taking calls and tells clients; calls in flight go on. Once. */
 void br_server_drain(struct br_server *server);
 

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* libcurl's own default of streams on one HTTP/2 connection (CURLMOPT_MAX_CONCURRENT_STREAMS). */
 #define STREAMS_PER_CONNECTION 100
@@ -30,6 +32,10 @@ struct client {
     struct br_http_transfers transfers;
     pthread_t thread;
 
+    /* Written by the thread, read by any. */
+    _Atomic int64_t socket_count;
+    _Atomic int64_t opened_count;
+
     /* The thread's own. */
     CURLM *multi;
     struct br_http_poll poll;
@@ -39,6 +45,11 @@ struct client {
 static int64_t now_ms(void)
 {
     return br_clock_now_ms(br_clock_system());
+}
+
+static void add(_Atomic int64_t *count, int64_t delta)
+{
+    atomic_fetch_add_explicit(count, delta, memory_order_relaxed);
 }
 
 /* ---- The outcome ---- */
@@ -170,20 +181,39 @@ static int on_request(void *arg, char *remote_ip, char *local_ip, int remote_por
     (void)remote_port;
     (void)local_port;
     struct transfer *transfer = arg;
+    struct client *client = transfer->base.transfers->arg;
+    long new_connections = 0;
+    (void)curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &new_connections);
+    add(&client->opened_count, new_connections > 0 ? 1 : 0);
     if (++transfer->base.connection_count > 1) {
         return CURL_PREREQFUNC_ABORT;
     }
-    long new_connections = 0;
-    (void)curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &new_connections);
     transfer->base.exchange->reused_connection = new_connections == 0;
-    transfer->base.exchange->sent_us = br_clock_system()->now_us(br_clock_system());
+    br_http_transfers_sent(&transfer->base);
     return CURL_PREREQFUNC_OK;
+}
+
+/* libcurl's own way to make a socket and to close it, counted. It closes those that fail to connect as well. */
+static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    (void)purpose;
+    struct client *client = arg;
+    curl_socket_t fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    add(&client->socket_count, fd != CURL_SOCKET_BAD ? 1 : 0);
+    return fd;
+}
+
+static int close_socket(void *arg, curl_socket_t fd)
+{
+    struct client *client = arg;
+    add(&client->socket_count, -1);
+    return close(fd);
 }
 
 /* ---- The engine ---- */
 
 /* An easy handle that calls the functions above; NULL: a refused option, or no memory. */
-static CURL *create_easy(const struct client *client)
+static CURL *create_easy(struct client *client)
 {
     CURL *easy = br_http_curl_easy_create(&client->config);
     if (easy == NULL) {
@@ -193,6 +223,10 @@ static CURL *create_easy(const struct client *client)
     bad |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     bad |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     bad |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
+    bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    bad |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, client);
+    bad |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+    bad |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, client);
     if (bad != 0) {
         curl_easy_cleanup(easy);
         return NULL;
@@ -497,6 +531,18 @@ err_transfers:
 err_client:
     free(client);
     return false;
+}
+
+void br_http_curl_stats(const struct br_http *http, struct br_http_curl_stats *out)
+{
+    const struct client *client = (const struct client *)http;
+    *out = (struct br_http_curl_stats){
+        .queued = client->transfers.queued_count,
+        .in_flight = client->transfers.in_flight_count,
+        .connections = client->socket_count,
+        .connections_max = client->config.max_connections,
+        .connections_opened = client->opened_count,
+    };
 }
 
 void br_http_curl_destroy(struct br_http *http)

@@ -5,7 +5,7 @@
  * verified, TLS 1.2 or newer, HTTP/2 by ALPN where |http2| says so.
  *
  * Threads: create and destroy by the owner; submit and cancel by any one thread at a time per exchange;
- *          |done| on the client's thread.
+ *          |done| on the client's thread; stats on any.
  * Owns:    the thread, the connections and the queue; no exchange.
  * Source:  bridge_conventions.md sections 2, 4 and 10; libcurl's multi_socket interface.
  */
@@ -36,6 +36,17 @@ bool br_http_curl_global_init(struct br_status *st) BR_MUST_CHECK;
  */
 bool br_http_curl_create(const struct br_http_curl_config *config, struct br_http **out,
                          struct br_status *st) BR_MUST_CHECK;
+
+struct br_http_curl_stats {
+    int64_t queued;             /* requests that wait to go out: for a place, or for a connection */
+    int64_t in_flight;          /* requests that went out and have no end yet */
+    int64_t connections;        /* that are open, or being opened */
+    int64_t connections_max;    /* that may be */
+    int64_t connections_opened; /* since the start, and a request went out on them */
+};
+
+/* |out| written; each number by itself is of now. */
+void br_http_curl_stats(const struct br_http *http, struct br_http_curl_stats *out);
 
 /* Cancels what is under way (each exchange gets its |done|), ends the thread, releases the client. Accepts NULL. */
 void br_http_curl_destroy(struct br_http *http);

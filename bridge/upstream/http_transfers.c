@@ -85,10 +85,15 @@ void br_http_transfer_fail_by_deadline(struct br_http_transfer *transfer)
                               : "the deadline passed before the request was sent");
 }
 
+static int64_t now_us(void)
+{
+    return br_clock_system()->now_us(br_clock_system());
+}
+
 /* The client does not touch |exchange| any more. */
 static void give_back(struct br_http_exchange *exchange)
 {
-    exchange->ended_us = br_clock_system()->now_us(br_clock_system());
+    exchange->ended_us = now_us();
     exchange->done(exchange);
 }
 
@@ -127,6 +132,21 @@ static struct br_http_transfer_list *line_of(struct br_http_transfers *transfers
     return exchange->verb == NULL ? &transfers->pauses : &transfers->waiting;
 }
 
+/* Of a pause nothing is counted. */
+static void add(_Atomic int64_t *count, const struct br_http_exchange *exchange, int64_t delta)
+{
+    if (exchange->verb != NULL) {
+        atomic_fetch_add_explicit(count, delta, memory_order_relaxed);
+    }
+}
+
+void br_http_transfers_sent(struct br_http_transfer *transfer)
+{
+    transfer->exchange->sent_us = now_us();
+    add(&transfer->transfers->queued_count, transfer->exchange, -1);
+    add(&transfer->transfers->in_flight_count, transfer->exchange, 1);
+}
+
 void br_http_transfers_end(struct br_http_transfer *transfer)
 {
     struct br_http_transfers *transfers = transfer->transfers;
@@ -142,6 +162,7 @@ void br_http_transfers_end(struct br_http_transfer *transfer)
         TAILQ_REMOVE(line_of(transfers, exchange), transfer, line);
     }
     TAILQ_REMOVE(&transfers->by_deadline, transfer, by_deadline);
+    add(exchange->sent_us != 0 ? &transfers->in_flight_count : &transfers->queued_count, exchange, -1);
     if (!exchange->answered) {
         br_http_collect_end_headers(&transfer->collect);
     }
@@ -207,6 +228,7 @@ static void enqueue(struct br_http_transfers *transfers, struct br_http_transfer
     exchange->failure_text[0] = '\0';
     br_http_collect_begin(&transfer->collect, exchange);
     insert_by_deadline(transfers, transfer);
+    add(&transfers->queued_count, exchange, 1);
     TAILQ_INSERT_TAIL(line_of(transfers, exchange), transfer, line);
 }
 

@@ -2,7 +2,7 @@
  * The exchanges in a client's hands, from the queue to |done|: who waits for a place, who is under way, whose
  * deadline comes first. How a request is sent is the engine's part, in http_curl.c.
  *
- * Threads: the client's thread; |queue| is for the owners of exchanges too.
+ * Threads: the client's thread; |queue| is for the owners of exchanges too, the counts of requests can be read by any.
  * Owns:    the transfers.
  */
 #ifndef BR_UPSTREAM_HTTP_TRANSFERS_H
@@ -11,6 +11,7 @@
 #include "upstream/http_collect.h"
 #include "upstream/http_queue.h"
 
+#include <stdatomic.h>
 #include <sys/queue.h>
 
 struct br_http_transfers;
@@ -56,6 +57,8 @@ struct br_http_transfers {
     int spare_count;
     int64_t running_count;
     int64_t running_max;
+    _Atomic int64_t queued_count; /* requests that wait to go out, for a place with the engine or in it */
+    _Atomic int64_t in_flight_count;
 };
 
 /*
@@ -81,6 +84,9 @@ bool br_http_transfers_take(struct br_http_transfers *transfers) BR_MUST_CHECK;
 
 /* Starts waiting transfers while there is a place. */
 void br_http_transfers_start(struct br_http_transfers *transfers);
+
+/* The engine says that the request goes out, the first time that it does. */
+void br_http_transfers_sent(struct br_http_transfer *transfer);
 
 /* Ends what is past its deadline at |now_ms|. */
 void br_http_transfers_end_overdue(struct br_http_transfers *transfers, int64_t now_ms);
