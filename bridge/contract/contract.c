@@ -200,8 +200,10 @@ static bool compile_method(struct br_contract *contract, const ProtobufCServiceD
     if (!read_http_rule(contract, options, method->name, &rule, st)) {
         return false;
     }
+    method->client_streaming = proto->client_streaming;
+    method->server_streaming = proto->server_streaming;
     if (rule != NULL) {
-        if (proto->client_streaming || proto->server_streaming) {
+        if (method->client_streaming || method->server_streaming) {
             return br_contract_invalid(st, method->name, "a method with google.api.http cannot stream");
         }
         if (!br_plan_message(contract, descriptor->input, &method->input, st) ||

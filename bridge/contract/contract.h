@@ -101,9 +101,11 @@ struct br_path_part {
 };
 
 struct br_method {
-    const char *path; /* gRPC's: "/modelarts.v1.ModelArtsService/UpdateService" */
-    const char *name; /* the same without the leading slash */
-    const char *verb; /* "PUT"; NULL: no google.api.http, the method must be answered in the process */
+    const char *path;      /* gRPC's: "/modelarts.v1.ModelArtsService/UpdateService" */
+    const char *name;      /* the same without the leading slash */
+    const char *verb;      /* "PUT"; NULL: no google.api.http, the method must be answered in the process */
+    bool client_streaming; /* both only while |verb| is NULL */
+    bool server_streaming;
     const char *path_template;
     const struct br_path_part *parts;
     size_t part_count;

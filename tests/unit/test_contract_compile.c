@@ -48,10 +48,10 @@ static void test_methods_are_in_the_order_of_declaration(void **state)
 {
     (void)state;
     static const char *const names[] = {
-        "testapi.v1.EverythingService/UpdateThing",
-        "testapi.v1.EverythingService/ListThings",
-        "testapi.v1.EverythingService/PatchThing",
-        "testapi.v1.EverythingService/LocalCall",
+        "testapi.v1.EverythingService/UpdateThing", "testapi.v1.EverythingService/ListThings",
+        "testapi.v1.EverythingService/PatchThing",  "testapi.v1.EverythingService/LocalCall",
+        "testapi.v1.EverythingService/LocalWatch",  "testapi.v1.EverythingService/LocalUpload",
+        "testapi.v1.EverythingService/LocalTalk",
     };
     size_t count;
     const struct br_method *methods = br_contract_methods(test_contract(), &count);
@@ -111,6 +111,23 @@ static void test_method_without_route_is_local(void **state)
     assert_null(method->input);
     assert_null(method->output);
     assert_false(method->has_body);
+}
+
+static void test_method_streams_as_declared(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        bool client;
+        bool server;
+    } cases[] = {
+        {"UpdateThing", false, false}, {"LocalCall", false, false}, {"LocalWatch", false, true},
+        {"LocalUpload", true, false},  {"LocalTalk", true, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(test_method(cases[i].name)->client_streaming, cases[i].client);
+        assert_int_equal(test_method(cases[i].name)->server_streaming, cases[i].server);
+    }
 }
 
 static void test_fields_are_in_the_order_of_declaration(void **state)
@@ -388,6 +405,7 @@ int main(void)
         cmocka_unit_test(test_method_without_body_binds_the_rest_to_the_query),
         cmocka_unit_test(test_method_whose_body_is_a_field_sends_that_alone),
         cmocka_unit_test(test_method_without_route_is_local),
+        cmocka_unit_test(test_method_streams_as_declared),
         cmocka_unit_test(test_fields_are_in_the_order_of_declaration),
         cmocka_unit_test(test_field_key_is_the_name_unless_the_schema_says_another),
         cmocka_unit_test(test_enum_has_the_literals_of_the_schema),

@@ -416,14 +416,14 @@ static void copy_message(const ProtobufCMessageDescriptor *from, struct copied_m
 /* The service, whose first method takes a request of its own. */
 struct copied_service {
     ProtobufCServiceDescriptor descriptor;
-    ProtobufCMethodDescriptor methods[4];
+    ProtobufCMethodDescriptor methods[7];
     struct copied_message request;
 };
 
 static void copy_service(struct edit *edit, struct copied_service *to)
 {
     const ProtobufCServiceDescriptor *from = edit->service;
-    assert_int_equal(from->n_methods, 4);
+    assert_int_equal(from->n_methods, 7);
     to->descriptor = *from;
     memcpy(to->methods, from->methods, sizeof to->methods);
     to->descriptor.methods = to->methods;
