@@ -1,33 +1,12 @@
 #include "translate/wire_check.h"
 
 #include "base/utf8.h"
+#include "base/wire.h"
 
 #include <string.h>
 
-/* Source: https://protobuf.dev/programming-guides/encoding/ */
-enum wire_type {
-    WIRE_VARINT = 0,
-    WIRE_64BIT = 1,
-    WIRE_LENGTH = 2,
-    WIRE_GROUP_START = 3,
-    WIRE_GROUP_END = 4,
-    WIRE_32BIT = 5,
-};
-
-/* protobuf-c reads no more of a tag and of a length. */
-#define MAX_TAG_BYTES 5
-#define MAX_VARINT_BYTES 10
-#define MAX_FIELD_NUMBER ((UINT32_C(1) << 29) - 1)
-
 /* Each level is one frame and, in free JSON, a map entry and a Value on the way to the next. */
 #define MAX_FRAMES (3 * BR_MAX_DEPTH + 3)
-
-struct record {
-    uint32_t number;
-    unsigned wire_type;
-    const uint8_t *payload; /* a length-prefixed one without its length */
-    size_t len;
-};
 
 /* One message on the way down. */
 struct frame {
@@ -47,92 +26,13 @@ struct walk {
     struct br_status *st;
 };
 
-/*
- * Reads a varint of at most |max_bytes|. Returns the bytes it takes; 0 when it does not end within |end| or
- * |max_bytes|, or does not fit in 64 bits.
- */
-static size_t read_varint(const uint8_t *at, const uint8_t *end, size_t max_bytes, uint64_t *out)
-{
-    uint64_t value = 0;
-    for (size_t i = 0; i < max_bytes && at + i < end; i++) {
-        if (i == MAX_VARINT_BYTES - 1 && at[i] > 1) {
-            return 0;
-        }
-        value |= (uint64_t)(at[i] & 0x7F) << (7 * i);
-        if ((at[i] & 0x80) == 0) {
-            *out = value;
-            return i + 1;
-        }
-    }
-    return 0;
-}
-
-/*
- * Reads the record at |at|, which is before |end|.
- * Returns NULL, or what is wrong; |out->number| is 0 when that is the tag.
- */
-static const char *read_record(const uint8_t *at, const uint8_t *end, struct record *out)
-{
-    *out = (struct record){0};
-    uint64_t tag;
-    size_t used = read_varint(at, end, MAX_TAG_BYTES, &tag);
-    if (used == 0) {
-        return "a tag that does not end or is too long";
-    }
-    if (tag >> 3 == 0 || tag >> 3 > MAX_FIELD_NUMBER) {
-        return "a field number outside 1 to 536870911";
-    }
-    out->number = (uint32_t)(tag >> 3);
-    out->wire_type = (unsigned)(tag & 7);
-    at += used;
-    size_t left = (size_t)(end - at);
-    uint64_t len = 0;
-
-    switch (out->wire_type) {
-    case WIRE_VARINT: {
-        uint64_t value;
-        len = read_varint(at, end, MAX_VARINT_BYTES, &value);
-        if (len == 0) {
-            return "a number that does not end or is longer than 64 bits";
-        }
-        break;
-    }
-    case WIRE_64BIT:
-        len = 8;
-        break;
-    case WIRE_32BIT:
-        len = 4;
-        break;
-    case WIRE_LENGTH:
-        used = read_varint(at, end, MAX_TAG_BYTES, &len);
-        if (used == 0) {
-            return "a length that does not end or is too long";
-        }
-        at += used;
-        left -= used;
-        break;
-    case WIRE_GROUP_START:
-    case WIRE_GROUP_END:
-        /* protobuf-c unpacks no message that holds one. */
-        return "a group, which is not supported";
-    default:
-        return "a wire type that does not exist";
-    }
-    if (len > left) {
-        return "a value that goes past the end of its message";
-    }
-    out->payload = at;
-    out->len = (size_t)len;
-    return NULL;
-}
-
 /* How many records of |number| stand between |at| and |end|; all of them were read before. */
 static size_t count_records(const uint8_t *at, const uint8_t *end, uint32_t number)
 {
     size_t count = 0;
     while (at < end) {
-        struct record record;
-        const char *fault = read_record(at, end, &record);
+        struct br_wire_record record;
+        const char *fault = br_wire_read(at, end, &record);
         if (fault != NULL) {
             break;
         }
@@ -214,32 +114,32 @@ static bool count_elements(struct walk *walk, size_t count)
                          "the message has more than %zu fields and list elements", walk->max_elements);
 }
 
-static enum wire_type wire_type_of(ProtobufCType type)
+static enum br_wire_type wire_type_of(ProtobufCType type)
 {
     switch (type) {
     case PROTOBUF_C_TYPE_FIXED32:
     case PROTOBUF_C_TYPE_SFIXED32:
     case PROTOBUF_C_TYPE_FLOAT:
-        return WIRE_32BIT;
+        return BR_WIRE_32BIT;
     case PROTOBUF_C_TYPE_FIXED64:
     case PROTOBUF_C_TYPE_SFIXED64:
     case PROTOBUF_C_TYPE_DOUBLE:
-        return WIRE_64BIT;
+        return BR_WIRE_64BIT;
     case PROTOBUF_C_TYPE_STRING:
     case PROTOBUF_C_TYPE_BYTES:
     case PROTOBUF_C_TYPE_MESSAGE:
-        return WIRE_LENGTH;
+        return BR_WIRE_LENGTH;
     default:
-        return WIRE_VARINT;
+        return BR_WIRE_VARINT;
     }
 }
 
 /* Many numbers in one record. */
-static bool check_packed(struct walk *walk, const struct frame *frame, const struct record *record,
-                         enum wire_type wire_type)
+static bool check_packed(struct walk *walk, const struct frame *frame, const struct br_wire_record *record,
+                         enum br_wire_type wire_type)
 {
-    if (wire_type != WIRE_VARINT) {
-        size_t size = wire_type == WIRE_32BIT ? 4 : 8;
+    if (wire_type != BR_WIRE_VARINT) {
+        size_t size = wire_type == BR_WIRE_32BIT ? 4 : 8;
         if (record->len % size != 0) {
             return refuse_malformed(walk, frame, "packed numbers that end in the middle of one");
         }
@@ -249,7 +149,7 @@ static bool check_packed(struct walk *walk, const struct frame *frame, const str
     const uint8_t *end = at + record->len;
     while (at < end) {
         uint64_t value;
-        size_t used = read_varint(at, end, MAX_VARINT_BYTES, &value);
+        size_t used = br_wire_read_varint(at, end, &value);
         if (used == 0) {
             return refuse_malformed(walk, frame,
                                     "a packed number that does not end or is longer than 64 bits");
@@ -266,7 +166,7 @@ static bool check_packed(struct walk *walk, const struct frame *frame, const str
     return true;
 }
 
-static bool check_text(struct walk *walk, const struct frame *frame, const struct record *record)
+static bool check_text(struct walk *walk, const struct frame *frame, const struct br_wire_record *record)
 {
     const uint8_t *nul = memchr(record->payload, '\0', record->len);
     if (nul != NULL) {
@@ -291,7 +191,8 @@ static const struct br_field_plan *field_plan(const struct br_message_plan *plan
 
 static bool check_message(struct walk *walk, struct frame *frame, const uint8_t *end);
 
-static bool check_submessage(struct walk *walk, const struct frame *frame, const struct record *record)
+static bool check_submessage(struct walk *walk, const struct frame *frame,
+                             const struct br_wire_record *record)
 {
     /*
      * protobuf-c merges the two, but fails where the message has a oneof that neither sets, and copies lists
@@ -318,10 +219,10 @@ static bool check_submessage(struct walk *walk, const struct frame *frame, const
     return check_message(walk, &inner, record->payload + record->len);
 }
 
-static bool check_known(struct walk *walk, const struct frame *frame, const struct record *record)
+static bool check_known(struct walk *walk, const struct frame *frame, const struct br_wire_record *record)
 {
     const ProtobufCFieldDescriptor *field = frame->field;
-    enum wire_type wire_type = wire_type_of(field->type);
+    enum br_wire_type wire_type = wire_type_of(field->type);
     if (record->wire_type == wire_type) {
         if (field->type == PROTOBUF_C_TYPE_STRING) {
             return check_text(walk, frame, record);
@@ -331,7 +232,7 @@ static bool check_known(struct walk *walk, const struct frame *frame, const stru
         }
         return true;
     }
-    if (record->wire_type == WIRE_LENGTH && field->label == PROTOBUF_C_LABEL_REPEATED) {
+    if (record->wire_type == BR_WIRE_LENGTH && field->label == PROTOBUF_C_LABEL_REPEATED) {
         return check_packed(walk, frame, record, wire_type);
     }
     /* Others take it for an unknown field. protobuf-c fails, or reads a bool from the bytes of a string. */
@@ -343,9 +244,9 @@ static bool check_message(struct walk *walk, struct frame *frame, const uint8_t 
 {
     const uint8_t *at = frame->start;
     while (at < end) {
-        struct record record;
+        struct br_wire_record record;
         frame->record = at;
-        const char *fault = read_record(at, end, &record);
+        const char *fault = br_wire_read(at, end, &record);
         frame->field = protobuf_c_message_descriptor_get_field(frame->plan->descriptor, record.number);
         if (fault != NULL) {
             return refuse_malformed(walk, frame, fault);
