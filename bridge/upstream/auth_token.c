@@ -35,6 +35,9 @@ struct auth_token {
     int64_t renew_ms;        /* from then on a fetch is due */
     int64_t usable_until_ms; /* from then on it is not handed out */
     int64_t expires_ms;
+    int64_t expires_unix_s; /* the same; for people */
+
+    int64_t fetch_counts[BR_AUTH_TOKEN_FETCH_COUNT];
 
     /* After failures. */
     struct br_status failure; /* of the last fetch; BR_OK: it succeeded */
@@ -139,7 +142,7 @@ static void drop_token(struct auth_token *t)
     t->token = NULL;
 }
 
-static void take_token(struct auth_token *t, struct br_iam_outcome *outcome, int64_t now)
+static void take_token(struct auth_token *t, struct br_iam_outcome *outcome, int64_t now, int64_t unix_s)
 {
     drop_token(t);
     t->token = outcome->token;
@@ -148,6 +151,7 @@ static void take_token(struct auth_token *t, struct br_iam_outcome *outcome, int
     t->token_version = t->fetch_version;
     t->fetched_ms = now;
     t->expires_ms = now + outcome->life_ms;
+    t->expires_unix_s = unix_s + outcome->life_ms / 1000;
     int64_t margin_ms = outcome->life_ms / 20;
     t->usable_until_ms =
         t->expires_ms - (margin_ms < BR_AUTH_TOKEN_MARGIN_MS ? margin_ms : BR_AUTH_TOKEN_MARGIN_MS);
@@ -157,6 +161,7 @@ static void take_token(struct auth_token *t, struct br_iam_outcome *outcome, int
     t->renew_ms = now + percent_ms * RENEW_FROM_PERCENT +
                   (int64_t)((double)(percent_ms * (RENEW_TO_PERCENT - RENEW_FROM_PERCENT)) * part);
 
+    t->fetch_counts[BR_AUTH_TOKEN_OK]++;
     t->failure.code = BR_OK;
     t->outage_count = 0;
     t->refusal_count = 0;
@@ -179,10 +184,12 @@ static int64_t take_failure(struct auth_token *t, const struct br_iam_outcome *o
     int64_t pause_ms;
     uint32_t random = t->config.random32();
     if (outcome->st.code == BR_UNAUTHENTICATED) {
+        t->fetch_counts[BR_AUTH_TOKEN_REFUSED]++;
         int64_t least_ms =
             doubled_ms(BR_AUTH_TOKEN_REFUSED_BASE_MS, BR_AUTH_TOKEN_REFUSED_MAX_MS, ++t->refusal_count);
         pause_ms = least_ms + random % (least_ms / 4 + 1);
     } else {
+        t->fetch_counts[BR_AUTH_TOKEN_FAILED] += outcome->cancelled ? 0 : 1;
         int64_t most_ms =
             doubled_ms(BR_AUTH_TOKEN_PAUSE_BASE_MS, BR_AUTH_TOKEN_PAUSE_MAX_MS, ++t->outage_count);
         pause_ms = random % (most_ms + 1);
@@ -275,12 +282,13 @@ static void fetch_done(struct br_http_exchange *exchange)
     struct auth_token *t = exchange->owner;
     struct br_iam_outcome outcome;
     int64_t pause_ms = 0;
-    br_iam_token_read(exchange, t->config.clock->unix_s(t->config.clock), &outcome);
+    int64_t unix_s = t->config.clock->unix_s(t->config.clock);
+    br_iam_token_read(exchange, unix_s, &outcome);
     finish_exchange(t);
     int64_t now = now_ms(t);
     pthread_mutex_lock(&t->lock);
     if (outcome.token != NULL) {
-        take_token(t, &outcome, now);
+        take_token(t, &outcome, now, unix_s);
     } else {
         pause_ms = take_failure(t, &outcome, now);
     }
@@ -535,8 +543,12 @@ void br_auth_token_state(struct br_auth *auth, struct br_auth_token_state *out)
     struct auth_token *t = (struct auth_token *)auth;
     int64_t now = now_ms(t);
     pthread_mutex_lock(&t->lock);
+    bool has_token = t->token != NULL;
     out->at_hand = is_usable(t, now);
-    out->expires_in_s = t->token != NULL && t->expires_ms > now ? (t->expires_ms - now) / 1000 : 0;
+    out->age_us = has_token ? (now - t->fetched_ms) * 1000 : 0;
+    out->expires_in_s = has_token && t->expires_ms > now ? (t->expires_ms - now) / 1000 : 0;
+    out->expires_unix_s = has_token ? t->expires_unix_s : 0;
     out->last_failure = t->failure;
+    memcpy(out->fetch_counts, t->fetch_counts, sizeof out->fetch_counts);
     pthread_mutex_unlock(&t->lock);
 }

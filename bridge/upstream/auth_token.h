@@ -73,10 +73,21 @@ void br_auth_token_destroy(struct br_auth *auth);
  */
 void br_auth_token_prefetch(struct br_auth *auth);
 
+/* How a fetch can end, but for the bridge's own end. */
+enum br_auth_token_fetch {
+    BR_AUTH_TOKEN_OK,
+    BR_AUTH_TOKEN_REFUSED, /* IAM does not accept the credentials */
+    BR_AUTH_TOKEN_FAILED,  /* no token for another reason */
+    BR_AUTH_TOKEN_FETCH_COUNT,
+};
+
 struct br_auth_token_state {
     bool at_hand;                  /* a call would be granted a token now */
-    int64_t expires_in_s;          /* of the token; 0: there is none */
+    int64_t age_us;                /* of the token; 0: there is none */
+    int64_t expires_in_s;          /* the same */
+    int64_t expires_unix_s;        /* the same, as a date by the bridge's clock */
     struct br_status last_failure; /* BR_OK: the last fetch gave a token, or there was none yet */
+    int64_t fetch_counts[BR_AUTH_TOKEN_FETCH_COUNT]; /* since the start, by how they ended */
 };
 
 /* |out| written; holds no secret. */

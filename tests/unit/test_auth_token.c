@@ -461,6 +461,61 @@ static void test_prefetch_starts_what_a_call_would(void **state)
     expect_state(f, false, 0, NULL);
 }
 
+static void expect_age(struct fixture *f, int64_t age_us, int64_t expires_unix_s)
+{
+    struct br_auth_token_state token;
+    br_auth_token_state(f->auth, &token);
+    assert_int_equal(token.age_us, age_us);
+    assert_int_equal(token.expires_unix_s, expires_unix_s);
+}
+
+static void test_state_tells_age_and_end(void **state)
+{
+    struct fixture *f = *state;
+    expect_age(f, 0, 0);
+    fetch_first(f);
+    expect_age(f, 0, START_S + 86400);
+    f->clock.now_ms += 1500;
+    f->clock.unix_s += 1;
+    expect_age(f, 1500000, START_S + 86400);
+    f->clock.now_ms += DAY_MS; /* it stays until the next is there */
+    expect_age(f, 86401500000, START_S + 86400);
+    f->clock.unix_s += 86400;
+    expect_pending(&f->calls[0]);
+    fake_iam_give(&f->iam, "second", "2023-11-15T22:14:21.000000Z");
+    expect_age(f, 0, START_S + 86461);
+    expect_granted(&f->calls[0], "second");
+    f->clock.now_ms += 5;
+    expect_age(f, 5000, START_S + 86461);
+    assert_true(reject(&f->calls[0], &token_expired));
+    expect_age(f, 0, 0);
+}
+
+static void test_state_counts_how_fetches_ended(void **state)
+{
+    struct fixture *f = *state;
+    struct br_auth_token_state token;
+    static const int statuses[] = {500, 401, 503, 403, 429};
+    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
+        expect_pending(&f->calls[0]);
+        fake_iam_answer(&f->iam, statuses[i], "", "");
+        f->clock.now_ms += BR_AUTH_TOKEN_REFUSED_MAX_MS;
+        assert_int_equal(test_call_apply(&f->calls[0]), BR_AUTH_REFUSED); /* it waited in vain */
+    }
+    expect_pending(&f->calls[0]);
+    fake_iam_fail(&f->iam.fetch, BR_TRANSPORT_BROKEN, "");
+    assert_int_equal(test_call_apply(&f->calls[0]), BR_AUTH_REFUSED);
+    expect_pending(&f->calls[0]);
+    fake_iam_fail(&f->iam.fetch, BR_TRANSPORT_CANCELLED, ""); /* the bridge ends: no fetch failed */
+    f->clock.now_ms += BR_AUTH_TOKEN_REFUSED_MAX_MS;
+    assert_int_equal(test_call_apply(&f->calls[0]), BR_AUTH_REFUSED);
+    fetch_first(f);
+    br_auth_token_state(f->auth, &token);
+    assert_int_equal(token.fetch_counts[BR_AUTH_TOKEN_OK], 1);
+    assert_int_equal(token.fetch_counts[BR_AUTH_TOKEN_REFUSED], 2);
+    assert_int_equal(token.fetch_counts[BR_AUTH_TOKEN_FAILED], 4);
+}
+
 static void test_state_dropped_token_is_not_at_hand(void **state)
 {
     struct fixture *f = *state;
@@ -516,6 +571,8 @@ int main(void)
         TEST(test_rejected_again_and_again_asks_iam_ever_less),
         TEST(test_rejected_old_token_is_believed_at_once),
         TEST(test_prefetch_starts_what_a_call_would),
+        TEST(test_state_tells_age_and_end),
+        TEST(test_state_counts_how_fetches_ended),
         TEST(test_state_dropped_token_is_not_at_hand),
         TEST(test_destroy_during_fetch_is_quiet),
     };
