@@ -1,0 +1,26 @@
+/*
+ * What this process takes of the machine.
+ *
+ * Threads: any.
+ * Source:  proc(5); getrusage(2), getrlimit(2).
+ */
+#ifndef BR_BASE_PROCESS_H
+#define BR_BASE_PROCESS_H
+
+#include <stdint.h>
+
+/* What could not be read is 0. */
+struct br_process_usage {
+    int64_t cpu_us; /* in user mode and in the kernel, since the start */
+    int64_t resident_bytes;
+    int64_t open_fds;
+    int64_t max_fds; /* INT64_MAX: no limit */
+};
+
+/* |out| written. */
+void br_process_usage(struct br_process_usage *out);
+
+/* When the process started, in microseconds since 1970; 0: it could not be read. */
+int64_t br_process_start_us(void);
+
+#endif
