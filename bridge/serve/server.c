@@ -224,6 +224,11 @@ const char *br_server_address(const struct br_server *server, size_t index)
     return br_listeners_address(server->listeners, index);
 }
 
+int64_t br_server_certificate_expiry_s(const struct br_server *server)
+{
+    return br_listeners_certificate_expiry_s(server->listeners);
+}
+
 void br_server_upstream_stats(const struct br_server *server, struct br_http_curl_stats *out)
 {
     *out = (struct br_http_curl_stats){0};

@@ -49,6 +49,9 @@ bool br_server_create(const struct br_contract *contract, const struct br_server
 /* The address that listener |index| got, as gRPC clients take it ("127.0.0.1:50051"); NULL past the last. Borrowed. */
 const char *br_server_address(const struct br_server *server, size_t index);
 
+/* As br_listeners_certificate_expiry_s(). */
+int64_t br_server_certificate_expiry_s(const struct br_server *server);
+
 /* What the HTTP clients of all shards have at hand, added up. Any thread. */
 void br_server_upstream_stats(const struct br_server *server, struct br_http_curl_stats *out);
 

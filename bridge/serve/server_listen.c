@@ -282,6 +282,19 @@ const char *br_listeners_address(const struct br_listeners *listeners, size_t in
     return index < listeners->count ? listeners->items[index].address : NULL;
 }
 
+int64_t br_listeners_certificate_expiry_s(const struct br_listeners *listeners)
+{
+    int64_t earliest_s = 0;
+    for (size_t i = 0; i < listeners->count; i++) {
+        const struct br_tls *tls = listeners->items[i].tls;
+        int64_t expiry_s = tls != NULL ? br_tls_expiry_s(tls) : 0;
+        if (expiry_s != 0 && (earliest_s == 0 || expiry_s < earliest_s)) {
+            earliest_s = expiry_s;
+        }
+    }
+    return earliest_s;
+}
+
 void br_listeners_destroy(struct br_listeners *listeners)
 {
     if (listeners == NULL) {

@@ -53,6 +53,12 @@ bool br_listeners_create(struct grpc_server *core, const struct br_listen_config
 /* The address that listener |index| got; NULL past the last. Borrowed. */
 const char *br_listeners_address(const struct br_listeners *listeners, size_t index);
 
+/*
+ * The end of the certificate that new connections get, in seconds since 1970: of several listeners, the earliest. 0:
+ * there is no TLS, or no certificate that can be read. Any thread.
+ */
+int64_t br_listeners_certificate_expiry_s(const struct br_listeners *listeners);
+
 /* Removes the files of unix sockets. Accepts NULL. */
 void br_listeners_destroy(struct br_listeners *listeners);
 

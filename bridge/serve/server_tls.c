@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "serve/pem.h"
+#include "upstream/certificate.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -30,6 +31,7 @@ struct br_tls {
     const char *address;           /* NULL until it listens */
     const char *paths[FILE_COUNT]; /* NULL: not configured */
     grpc_server_credentials *credentials;
+    _Atomic int64_t expiry_s; /* of the certificate that core has */
 
     pthread_mutex_t lock; /* core may start several handshakes at a time */
     bool offered;         /* core has asked before */
@@ -50,7 +52,8 @@ static const char core_refusal[] = "Handshaker factory creation failed";
 static _Thread_local struct {
     bool is_open;
     bool is_refused;
-    const char *address; /* NULL: at the start, where whoever starts tells */
+    struct br_tls *tls;
+    int64_t expiry_before_s;
     char cause[256];
 } offering;
 
@@ -65,8 +68,9 @@ void br_tls_core_error(const char *message)
     }
     offering.is_open = false;
     offering.is_refused = true;
-    if (offering.address != NULL) {
-        log_refusal(offering.address, offering.cause);
+    offering.tls->expiry_s = offering.expiry_before_s;
+    if (offering.tls->address != NULL) { /* else whoever starts tells */
+        log_refusal(offering.tls->address, offering.cause);
     }
 }
 
@@ -156,7 +160,9 @@ static grpc_ssl_certificate_config_reload_status offer(struct br_tls *tls,
         BR_LOG(BR_LOG_INFO, "tls_files_changed", br_log_text("address", tls->address));
     }
     offering.is_open = true;
-    offering.address = tls->address;
+    offering.tls = tls;
+    offering.expiry_before_s = tls->expiry_s;
+    tls->expiry_s = br_certificate_expiry_s(texts[CERT]);
     tls->offered = true;
     const grpc_ssl_pem_key_cert_pair pair = {.private_key = texts[KEY], .cert_chain = texts[CERT]};
     /* Core aborts without authorities; where no certificate is asked for, it does nothing with them. */
@@ -208,6 +214,11 @@ bool br_tls_create(const struct br_listen_config *config, struct br_tls **out, s
 grpc_server_credentials *br_tls_credentials(const struct br_tls *tls)
 {
     return tls->credentials;
+}
+
+int64_t br_tls_expiry_s(const struct br_tls *tls)
+{
+    return tls->expiry_s;
 }
 
 void br_tls_listens(struct br_tls *tls, const char *address)

@@ -35,6 +35,9 @@ void br_tls_listens(struct br_tls *tls, const char *address);
 /* Borrowed until br_tls_destroy(). */
 grpc_server_credentials *br_tls_credentials(const struct br_tls *tls);
 
+/* The end of the certificate that new connections get, in seconds since 1970; 0: it cannot be read. Any thread. */
+int64_t br_tls_expiry_s(const struct br_tls *tls);
+
 /* After the server's end: core calls no more. Accepts NULL. */
 void br_tls_destroy(struct br_tls *tls);
 
