@@ -45,7 +45,7 @@ cp /usr/lib/os-release "$image/usr/lib/os-release"
 cp -P /etc/os-release /etc/debian_version "$image/etc/"
 
 install -D -m 0644 /etc/ssl/certs/ca-certificates.crt "$image/etc/ssl/certs/ca-certificates.crt"
-# Without it, DNS would be asked before /etc/hosts.
+# Said here rather than left to a default of glibc.
 echo 'hosts: files dns' >"$image/etc/nsswitch.conf"
 cat >"$image/etc/passwd" <<END
 root:x:0:0:root:/:/nonexistent

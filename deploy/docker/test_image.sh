@@ -148,6 +148,8 @@ docker_run() {
         bridge "$@"
         return
     fi
+    # A log of an earlier one of this name must not be taken for its.
+    rm -f "$name.log"
     become_container "$program" "$@" >"$name.log" 2>&1 &
     pids="$pids $!"
     echo "$!" >"$name.pid"
@@ -331,7 +333,7 @@ openssl req -newkey rsa:2048 -nodes -subj /CN=bridge -keyout tls/tls.key -out tl
 echo 'subjectAltName=IP:127.0.0.1' >tls.ext
 openssl x509 -req -in tls.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile tls.ext -out tls/tls.crt 2>/dev/null
 chown 65532 tls/tls.key
-cat "$files/etc/ssl/certs/ca-certificates.crt" ca.crt >bundle.crt
+cat "$files/etc/ssl/certs/ca-certificates.crt" ca.crt >bundle.crt || true
 echo '127.0.0.1 hosts.test' >hosts
 echo 'nameserver 127.0.0.1' >resolv.conf
 
@@ -342,7 +344,7 @@ nghttpx --conf=/dev/null --workers=1 --frontend=127.0.0.1,8443 --backend=127.0.0
 pids="$pids $!"
 wait_for "$!" openssl s_client -connect 127.0.0.1:8443 </dev/null
 dnsmasq --keep-in-foreground --conf-file=/dev/null --pid-file= --user=root --no-resolv --no-hosts --bind-interfaces \
-    --listen-address=127.0.0.1 --address=/dns.test/127.0.0.1 --log-facility=- >dnsmasq.log 2>&1 &
+    --listen-address=127.0.0.1 --local=/test/ --address=/dns.test/127.0.0.1 --log-facility=- >dnsmasq.log 2>&1 &
 pids="$pids $!"
 wait_for "$!" grep -q started dnsmasq.log
 
