@@ -139,13 +139,10 @@ struct br_metric_family *br_metrics_family(struct br_metrics *metrics, const str
     return family;
 }
 
-const struct br_metric_def *br_metrics_def(const struct br_metrics *metrics, size_t index)
+const char *br_metric_type_name(enum br_metric_type type)
 {
-    const struct br_metric_family *family = metrics->first;
-    for (; family != NULL && index > 0; index--) {
-        family = family->next;
-    }
-    return family != NULL ? family->def : NULL;
+    static const char *const names[] = {"counter", "gauge", "histogram"};
+    return names[type];
 }
 
 void br_metrics_on_write(struct br_metrics *metrics, br_metrics_refresh_fn refresh, void *ctx)
@@ -433,9 +430,8 @@ static void put_overflow(struct writer *writer, const struct br_metric_family *f
 
 static void put_family(struct writer *writer, const struct br_metric_family *family)
 {
-    static const char *const types[] = {"counter", "gauge", "histogram"};
     const struct br_metric_def *def = family->def;
-    put_head(writer, def->name, strlen(def->name), "", def->help, types[def->type]);
+    put_head(writer, def->name, strlen(def->name), "", def->help, br_metric_type_name(def->type));
     size_t count = atomic_load_explicit(&family->set_count, memory_order_acquire);
     for (size_t i = 0; i < count; i++) {
         put_metric(writer, family, &family->sets[i]);

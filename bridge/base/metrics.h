@@ -73,8 +73,8 @@ void br_metrics_destroy(struct br_metrics *metrics);
 struct br_metric_family *br_metrics_family(struct br_metrics *metrics,
                                            const struct br_metric_def *def) BR_MUST_CHECK;
 
-/* The declaration of family |index|, in the order of their making; NULL past the last. */
-const struct br_metric_def *br_metrics_def(const struct br_metrics *metrics, size_t index);
+/* "counter", "gauge" or "histogram". */
+const char *br_metric_type_name(enum br_metric_type type);
 
 /*
  * Has |refresh| called before each text is made, by whoever makes it: on any thread, under no lock of the registry.

@@ -1,4 +1,5 @@
 #include "cmd/cmd.h"
+#include "cmd/serve_metrics.h"
 #include "cmd/serve_settings.h"
 #include "contract/contract.h"
 #include "translate/error_map.h"
@@ -8,7 +9,7 @@
 #include <string.h>
 
 static const char usage[] =
-    "Usage: modelarts-bridge routes [--errors | --settings]\n\n"
+    "Usage: modelarts-bridge routes [--errors | --settings | --metrics]\n\n"
     "Prints the methods of the bridge and the REST request that each becomes. BODY is \"*\" where every "
     "field\n"
     "that is not in the path goes into the body. REPEATABLE calls may be sent again after a failure that\n"
@@ -17,6 +18,7 @@ static const char usage[] =
 struct routes_settings {
     bool errors;
     bool settings;
+    bool metrics;
 };
 
 static const struct br_setting rows[] = {
@@ -28,6 +30,10 @@ static const struct br_setting rows[] = {
      .kind = BR_SETTING_SWITCH,
      .offset = offsetof(struct routes_settings, settings),
      .help = "Print the settings of \"serve\" as a Markdown table."},
+    {.flag = "metrics",
+     .kind = BR_SETTING_SWITCH,
+     .offset = offsetof(struct routes_settings, metrics),
+     .help = "Print what /metrics of the admin port has as a Markdown table."},
 };
 
 static const struct br_settings table = {.rows = rows, .row_count = sizeof rows / sizeof rows[0]};
@@ -152,6 +158,30 @@ static int print_routes(void)
     return BR_EXIT_OK;
 }
 
+static void print_metric(const struct br_metric_def *def)
+{
+    (void)printf("| `%s` | %s | ", def->name, br_metric_type_name(def->type));
+    for (size_t i = 0; i < BR_METRIC_LABELS_MAX && def->labels[i] != NULL; i++) {
+        (void)printf("%s`%s`", i > 0 ? ", " : "", def->labels[i]);
+    }
+    (void)printf("%s | %s |\n", def->labels[0] == NULL ? "-" : "", def->help);
+}
+
+static void print_metrics(void)
+{
+    size_t call_count;
+    size_t serve_count;
+    const struct br_metric_def *call = br_call_metrics_defs(&call_count);
+    const struct br_metric_def *serve = br_serve_metrics_defs(&serve_count);
+    (void)puts("| metric | type | labels | meaning |\n|---|---|---|---|");
+    for (size_t i = 0; i < call_count; i++) {
+        print_metric(&call[i]);
+    }
+    for (size_t i = 0; i < serve_count; i++) {
+        print_metric(&serve[i]);
+    }
+}
+
 int br_cmd_routes(int argc, char **argv)
 {
     struct routes_settings settings = {0};
@@ -159,14 +189,18 @@ int br_cmd_routes(int argc, char **argv)
     if (code >= 0) {
         return code;
     }
-    if (settings.errors && settings.settings) {
+    if (settings.errors + settings.settings + settings.metrics > 1) {
         struct br_status st;
         (void)br_status_set(&st, BR_INVALID_ARGUMENT, "BAD_SETTING",
-                            "routes: give --errors or --settings, not both");
+                            "routes: give one of --errors, --settings and --metrics");
         return br_cmd_fail(BR_EXIT_USAGE, &st);
     }
     if (settings.settings) {
         br_settings_print_markdown(&br_serve_settings_table);
+        return BR_EXIT_OK;
+    }
+    if (settings.metrics) {
+        print_metrics();
         return BR_EXIT_OK;
     }
     if (settings.errors) {

@@ -1,6 +1,7 @@
 #include "base/log.h"
 #include "cmd/cmd.h"
 #include "cmd/lifecycle.h"
+#include "cmd/serve_metrics.h"
 #include "cmd/serve_settings.h"
 #include "cmd/upstream_setup.h"
 #include "serve/admin.h"
@@ -58,6 +59,7 @@ static int serve(const struct br_serve_settings *settings)
     struct br_metrics *metrics = NULL;
     struct br_call_metrics *call_metrics = NULL;
     struct br_health *health = NULL;
+    struct br_serve_metrics *serve_metrics = NULL;
     struct br_admin *admin = NULL;
     int code = BR_EXIT_FAILED;
 
@@ -79,6 +81,14 @@ static int serve(const struct br_serve_settings *settings)
 
     if (!br_upstream_setup_init(settings, &setup, &st)) {
         code = fail_start(&st);
+        goto done;
+    }
+    const struct br_serve_metrics_config metrics_config = {
+        .health = health, .token = setup.token, .has_certificate = settings->tls_cert != NULL};
+    serve_metrics = br_serve_metrics_create(metrics, &metrics_config);
+    if (serve_metrics == NULL) {
+        (void)br_status_set(&st, BR_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "out of memory at start");
+        (void)br_cmd_fail(code, &st);
         goto done;
     }
     if (settings->admin_listen != NULL) {
@@ -114,6 +124,7 @@ static int serve(const struct br_serve_settings *settings)
         goto done;
     }
 
+    br_serve_metrics_watch(serve_metrics, server);
     log_start(settings, admin, server);
     const struct br_lifecycle lifecycle = {
         .server = server,
@@ -128,6 +139,7 @@ static int serve(const struct br_serve_settings *settings)
 
 done:
     br_admin_destroy(admin);
+    br_serve_metrics_destroy(serve_metrics);
     br_server_destroy(server);
     br_upstream_setup_finish(&setup);
     br_call_metrics_destroy(call_metrics);

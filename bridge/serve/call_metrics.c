@@ -65,29 +65,32 @@ static const struct br_metric_def defs[FAMILY_COUNT] = {
     [UPSTREAM_DURATION] =
         {.name = "http_client_request_duration_seconds",
          .help = "Time from sending an HTTP request to ModelArts to the end of its answer, each "
-                 "attempt by itself; of one that was never sent, the time it waited.",
+                 "attempt by itself; of one that was never sent, the time it waited. error_type is empty for "
+                 "a 2xx, else the "
+                 "status or cancelled, deadline, unreachable, connect_timeout, broken, untrusted, too_large, "
+                 "no_memory, failed.",
          .type = BR_METRIC_HISTOGRAM,
          .unit = BR_METRIC_MICROSECONDS,
          .labels = {"http_request_method", "http_response_status_code", "error_type"},
          .max_sets = 128,
          .buckets = SECONDS_BUCKETS},
-    [TRANSLATE_DURATION] = {.name = "modelarts_bridge_translate_duration_seconds",
-                            .help =
-                                "Time to make a REST request from a message, or a message or status from an "
-                                "answer.",
-                            .type = BR_METRIC_HISTOGRAM,
-                            .unit = BR_METRIC_MICROSECONDS,
-                            .labels = {"direction"},
-                            .max_sets = 2,
-                            .buckets = {10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000,
-                                        100000}},
+    [TRANSLATE_DURATION] =
+        {.name = "modelarts_bridge_translate_duration_seconds",
+         .help =
+             "Time to make a REST request from a message (direction request), or a message or status from an "
+             "answer (response).",
+         .type = BR_METRIC_HISTOGRAM,
+         .unit = BR_METRIC_MICROSECONDS,
+         .labels = {"direction"},
+         .max_sets = 2,
+         .buckets = {10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000}},
     [RETRIES] = {.name = "modelarts_bridge_retries_total",
                  .help = "Failed requests to ModelArts that were tried again.",
                  .type = BR_METRIC_COUNTER,
                  .labels = {"grpc_method"},
                  .max_sets = METHODS_MAX},
     [DRIFT] = {.name = "modelarts_bridge_upstream_drift_total",
-               .help = "Keys, literals and error codes of ModelArts that the bridge does not know.",
+               .help = "What ModelArts answered beyond the schema, by kind: key, literal, code.",
                .type = BR_METRIC_COUNTER,
                .labels = {"kind"},
                .max_sets = 3},
@@ -133,6 +136,12 @@ static struct br_metric *child(struct br_call_metrics *metrics, enum family fami
 {
     const char *const values[BR_METRIC_LABELS_MAX] = {first, second, third};
     return br_metric_child(metrics->families[family], values);
+}
+
+const struct br_metric_def *br_call_metrics_defs(size_t *count)
+{
+    *count = FAMILY_COUNT;
+    return defs;
 }
 
 struct br_call_metrics *br_call_metrics_create(struct br_metrics *registry)

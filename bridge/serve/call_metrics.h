@@ -18,6 +18,9 @@
 
 struct br_call_metrics;
 
+/* All families, |count| of them; process lifetime. */
+const struct br_metric_def *br_call_metrics_defs(size_t *count);
+
 /*
  * Declares the families in |registry|, which is kept until br_call_metrics_destroy().
  * Returned; NULL without memory.

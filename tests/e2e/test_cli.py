@@ -201,7 +201,8 @@ class Routes(Cli):
         self.assertEqual(rows, sorted(rows, key=lambda row: (int(row[0]), row[1])))
 
     def test_wrong_arguments_are_refused(self):
-        self.refused(run("routes", "--errors", "--settings"), "give --errors or --settings, not both")
+        self.refused(run("routes", "--errors", "--settings"), "give one of --errors, --settings and --metrics")
+        self.refused(run("routes", "--metrics", "--settings"), "give one of --errors, --settings and --metrics")
         self.refused(run("routes", "--error"), "--errors")
         self.refused(run("routes", "x"), '"x"')
 

@@ -170,6 +170,39 @@ static void test_exchanged_tells_answers_from_failures(void **state)
     }
 }
 
+/* The texts of the labels are documented in the family's help, which the README has. */
+static void test_every_error_type_is_documented(void **state)
+{
+    struct fixture *f = *state;
+    size_t count;
+    const struct br_metric_def *defs = br_call_metrics_defs(&count);
+    const struct br_metric_def *def = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(defs[i].name, "http_client_request_duration_seconds") == 0) {
+            def = &defs[i];
+        }
+    }
+    assert_non_null(def);
+    struct br_http_exchange exchange = {.verb = "PUT"};
+    for (int failure = BR_TRANSPORT_CANCELLED; failure <= BR_TRANSPORT_FAILED; failure++) {
+        exchange.failure = (enum br_transport_failure)failure;
+        br_call_metrics_exchanged(f->metrics, &exchange, 1);
+    }
+    assert_written(f, "\n");
+    static const char key[] =
+        "_count{http_request_method=\"PUT\",http_response_status_code=\"\",error_type=\"";
+    int type_count = 0;
+    for (const char *at = f->text.data; (at = strstr(at, key)) != NULL; type_count++) {
+        at += sizeof key - 1;
+        char type[32];
+        (void)snprintf(type, sizeof type, "%.*s", (int)strcspn(at, "\""), at);
+        if (strstr(def->help, type) == NULL) {
+            fail_msg("%s is not in: %s", type, def->help);
+        }
+    }
+    assert_int_equal(type_count, BR_TRANSPORT_FAILED - BR_TRANSPORT_CANCELLED + 1);
+}
+
 static void test_single_events_are_counted(void **state)
 {
     struct fixture *f = *state;
@@ -215,6 +248,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_durations_of_parts_are_within_their_bounds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_method_names_cannot_break_the_text, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_exchanged_tells_answers_from_failures, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_every_error_type_is_documented, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_single_events_are_counted, set_up, tear_down),
         cmocka_unit_test(test_null_counts_nothing),
     };

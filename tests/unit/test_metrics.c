@@ -347,15 +347,6 @@ static void test_microseconds_of_counters_and_gauges_show_as_fractions(void **st
     assert_true(has_line(f, "age_seconds -9223372036854.775808"));
 }
 
-static void test_def_tells_families_in_their_order(void **state)
-{
-    struct fixture *f = *state;
-    assert_ptr_equal(br_metrics_def(f->metrics, 0), &counter_def);
-    assert_ptr_equal(br_metrics_def(f->metrics, 2), &histogram_def);
-    assert_null(br_metrics_def(f->metrics, 3));
-    assert_null(br_metrics_def(f->metrics, 4));
-}
-
 /* Looks a gauge up, and makes a label set: what is under the registry's lock elsewhere. */
 static void refresh(void *ctx)
 {
@@ -593,7 +584,6 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_microseconds_of_counters_and_gauges_show_as_fractions, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(test_def_tells_families_in_their_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_write_refreshes_before_each_text, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_write_ceiling_is_exact_and_leaves_the_buffer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_write_without_memory_fails, set_up, tear_down),
