@@ -55,7 +55,7 @@ static void assert_written(struct fixture *f, const char *line)
 static void assert_buckets(struct fixture *f, const char *name, const char *labels, const char *first,
                            int first_count, const char *last, int last_count)
 {
-    char line[250];
+    char line[512];
     (void)snprintf(line, sizeof line, "\n%s_bucket{%s,le=\"%s\"} %d\n", name, labels, first, first_count);
     assert_written(f, line);
     (void)snprintf(line, sizeof line, "\n%s_bucket{%s,le=\"%s\"} %d\n%s_bucket{%s,le=\"+Inf\"} 4\n", name,
