@@ -18,8 +18,6 @@ static const char bad_setting[] = "BAD_SETTING";
 
 /* A value as an error shows it: enough of a path to recognise it, and room left for the rest of the sentence. */
 #define QUOTED_CAP 256
-/* A printed quantity: 20 digits, a sign and a unit. */
-#define QUANTITY_CAP 32
 
 void br_settings_variable(const struct br_settings *settings, const struct br_setting *row,
                           char out[BR_SETTINGS_NAME_CAP])
@@ -39,38 +37,6 @@ void br_settings_variable(const struct br_settings *settings, const struct br_se
         } else if (*c >= 'a' && *c <= 'z') {
             *c = (char)(*c - 'a' + 'A');
         }
-    }
-}
-
-struct unit {
-    const char *name;
-    int64_t factor;
-};
-
-/* Largest first: the first unit that divides the value without a rest is the one a person would write. */
-static const struct unit duration_units[] = {{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
-static const struct unit size_units[] = {
-    {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}, {NULL, 0}};
-
-/* A limit of |row| in the words of an operator: "30s", "4MiB", "64". */
-static void format_quantity(const struct br_setting *row, int64_t value, char out[QUANTITY_CAP])
-{
-    const struct unit *unit = NULL;
-    if (row->kind == BR_SETTING_DURATION) {
-        unit = duration_units;
-    } else if (row->kind == BR_SETTING_SIZE) {
-        unit = size_units;
-    }
-
-    if (unit == NULL) {
-        (void)snprintf(out, QUANTITY_CAP, "%" PRId64, value);
-    } else if (value == 0) {
-        (void)snprintf(out, QUANTITY_CAP, "0%s", row->kind == BR_SETTING_DURATION ? "s" : "B");
-    } else {
-        while (value % unit->factor != 0) {
-            unit++;
-        }
-        (void)snprintf(out, QUANTITY_CAP, "%" PRId64 "%s", value / unit->factor, unit->name);
     }
 }
 
@@ -289,15 +255,15 @@ static bool read_positional(struct cursor cursor, struct br_texts *positional, s
 
 /* The range of |row| in words: "from 1ms to 1h". */
 struct range {
-    char low[QUANTITY_CAP];
-    char high[QUANTITY_CAP];
+    char low[BR_SETTINGS_QUANTITY_CAP];
+    char high[BR_SETTINGS_QUANTITY_CAP];
 };
 
 static struct range format_range(const struct br_setting *row)
 {
     struct range range;
-    format_quantity(row, row->min, range.low);
-    format_quantity(row, row->max, range.high);
+    br_settings_quantity(row, row->min, range.low);
+    br_settings_quantity(row, row->max, range.high);
     return range;
 }
 
@@ -607,6 +573,18 @@ bool br_settings_read(const struct br_settings *settings, int argc, char **argv,
         *positional = found;
     }
     return true;
+}
+
+const char *br_settings_source(const struct br_settings *settings, const struct br_setting *row, int argc,
+                               char **argv)
+{
+    struct cursor cursor = {.settings = settings, .argc = argc, .argv = argv};
+    char variable[BR_SETTINGS_NAME_CAP];
+    br_settings_variable(settings, row, variable);
+    if (find_uses(cursor, row, NULL).count > 0) {
+        return "flag";
+    }
+    return variable[0] != '\0' && getenv(variable) != NULL ? "environment" : "default";
 }
 
 void br_settings_finish(const struct br_settings *settings, void *config)

@@ -5,14 +5,14 @@
  * same parser. The variable's name is the prefix, then the flag in upper case with '-' as '_':
  * --listen and MODELARTS_BRIDGE_LISTEN.
  *
- * Threads: start-up only.
+ * Threads: start-up only, but for what says otherwise.
  * Owns:    the lists it stores, with the texts that it split from the environment, until br_settings_finish(). Other
  *          strings point into argv, the environment or the table.
  */
 #ifndef BR_BASE_SETTINGS_H
 #define BR_BASE_SETTINGS_H
 
-#include "base/status.h"
+#include "base/buf.h"
 
 #include <stdint.h>
 
@@ -71,6 +71,21 @@ bool br_settings_read(const struct br_settings *settings, int argc, char **argv,
 
 /* Releases the lists in |config|. */
 void br_settings_finish(const struct br_settings *settings, void *config);
+
+/*
+ * Appends |row|'s value as an operator would write it: "30s", "4MiB", "true"; commas between the entries of a list;
+ * nothing where it is unset.
+ * |config| as br_settings_read() has filled it; borrowed.
+ */
+enum br_buf_result br_settings_value(const struct br_setting *row, const void *config,
+                                     struct br_buf *out) BR_MUST_CHECK;
+
+/*
+ * Where br_settings_read(), with the same arguments and environment, took |row|'s value from: "flag", "environment" or
+ * "default". Thread: any, as long as nobody changes the environment.
+ */
+const char *br_settings_source(const struct br_settings *settings, const struct br_setting *row, int argc,
+                               char **argv);
 
 /* Writes the table as --help shows it: flag, value, default, variable, meaning. To standard output. */
 void br_settings_print_help(const struct br_settings *settings);

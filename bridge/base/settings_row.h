@@ -1,5 +1,5 @@
 /*
- * What the reading and the printing of settings share. Only settings.c and settings_print.c include it.
+ * What the reading and the printing of settings share. Only settings*.c include it.
  *
  * Threads: start-up only.
  */
@@ -17,5 +17,11 @@
  */
 void br_settings_variable(const struct br_settings *settings, const struct br_setting *row,
                           char out[BR_SETTINGS_NAME_CAP]);
+
+/* Bytes of a printed quantity: 20 digits, a sign and a unit. */
+#define BR_SETTINGS_QUANTITY_CAP 32
+
+/* A DURATION, SIZE or COUNT of |row| in the words of an operator: "30s", "4MiB", "64". */
+void br_settings_quantity(const struct br_setting *row, int64_t value, char out[BR_SETTINGS_QUANTITY_CAP]);
 
 #endif
