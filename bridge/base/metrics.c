@@ -466,3 +466,42 @@ bool br_metrics_write(const struct br_metrics *metrics, struct br_buf *out, stru
                                "the metrics are more than %zu bytes", out->limit_bytes)
                : br_status_set(st, BR_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "no memory for the metrics");
 }
+
+/* ---- Reading ---- */
+
+static void visit_metric(const struct br_metric_family *family, const struct br_metric *metric,
+                         br_metric_visit_fn visit, void *context)
+{
+    const char *values[BR_METRIC_LABELS_MAX];
+    for (size_t i = 0; i < family->label_count; i++) {
+        values[i] = metric->values[i];
+    }
+    int64_t value = 0;
+    if (family->def->type == BR_METRIC_HISTOGRAM) {
+        for (size_t i = 0; i <= family->bucket_count; i++) {
+            value += atomic_load_explicit(&metric->buckets[i], memory_order_relaxed);
+        }
+    } else {
+        value = atomic_load_explicit(&metric->value, memory_order_relaxed);
+    }
+    visit(context, values, value);
+}
+
+void br_metrics_visit(const struct br_metrics *metrics, const char *name, br_metric_visit_fn visit,
+                      void *context)
+{
+    const struct br_metric_family *family = metrics->first;
+    while (family != NULL && strcmp(family->def->name, name) != 0) {
+        family = family->next;
+    }
+    if (family == NULL) {
+        return;
+    }
+    size_t count = atomic_load_explicit(&family->set_count, memory_order_acquire);
+    for (size_t i = 0; i < count; i++) {
+        visit_metric(family, &family->sets[i], visit, context);
+    }
+    if (atomic_load(&family->other_used)) {
+        visit_metric(family, &family->other, visit, context);
+    }
+}

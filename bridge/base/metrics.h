@@ -109,4 +109,17 @@ void br_metric_observe(struct br_metric *metric, int64_t value);
 bool br_metrics_write(const struct br_metrics *metrics, struct br_buf *out,
                       struct br_status *st) BR_MUST_CHECK;
 
+/*
+ * Takes one metric. |values| as many as its family has labels, borrowed. |value| of a histogram is the number of its
+ * observations.
+ */
+typedef void (*br_metric_visit_fn)(void *context, const char *const *values, int64_t value);
+
+/*
+ * Calls |visit| for each metric of the family |name|, in the order of their making; not at all without such a family.
+ * Nothing is refreshed.
+ */
+void br_metrics_visit(const struct br_metrics *metrics, const char *name, br_metric_visit_fn visit,
+                      void *context);
+
 #endif

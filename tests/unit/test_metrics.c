@@ -566,6 +566,56 @@ static void test_threads_make_a_set_once_and_no_more_than_fit(void **state)
     }
 }
 
+struct visited {
+    char text[256];
+    size_t len;
+};
+
+static void note(void *context, const char *const *values, int64_t value)
+{
+    struct visited *visited = context;
+    for (size_t i = 0; values != NULL && i < 2; i++) {
+        visited->len += (size_t)snprintf(visited->text + visited->len, sizeof visited->text - visited->len,
+                                         "%s ", values[i]);
+    }
+    visited->len += (size_t)snprintf(visited->text + visited->len, sizeof visited->text - visited->len, "%d;",
+                                     (int)value);
+}
+
+/* For families with fewer than two labels. */
+static void note_value(void *context, const char *const *values, int64_t value)
+{
+    (void)values;
+    note(context, NULL, value);
+}
+
+static void assert_visited(struct fixture *f, const char *name, br_metric_visit_fn visit, const char *text)
+{
+    struct visited visited = {.len = 0};
+    br_metrics_visit(f->metrics, name, visit, &visited);
+    assert_string_equal(visited.text, text);
+}
+
+static void test_visit_gives_each_metric_of_a_family(void **state)
+{
+    struct fixture *f = *state;
+    assert_visited(f, "calls_total", note, "");
+    assert_visited(f, "in_flight", note_value, "0;");
+    assert_visited(f, "duration_seconds", note_value, "");
+    assert_visited(f, "nothing", note, "");
+    static const char *const sets[][2] = {{"a", "OK"}, {"a", "NO"}, {"b", "OK"}, {"c", "OK"}, {"d", "OK"}};
+    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+        br_metric_add(br_metric_child(f->counter, sets[i]), (int64_t)i + 1);
+    }
+    br_metric_set(br_metric_child(f->gauge, NULL), -5);
+    struct br_metric *durations = br_metric_child(f->histogram, (const char *const[]){"a"});
+    br_metric_observe(durations, 1);
+    br_metric_observe(durations, 700000000);
+    assert_visited(f, "calls_total", note, "a OK 1;a NO 2;b OK 3;other other 9;");
+    assert_visited(f, "in_flight", note_value, "-5;");
+    assert_visited(f, "duration_seconds", note_value, "2;");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -584,6 +634,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_microseconds_of_counters_and_gauges_show_as_fractions, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_visit_gives_each_metric_of_a_family, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_write_refreshes_before_each_text, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_write_ceiling_is_exact_and_leaves_the_buffer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_write_without_memory_fails, set_up, tear_down),
