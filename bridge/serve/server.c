@@ -207,6 +207,7 @@ bool br_server_create(const struct br_contract *contract, const struct br_server
     server->max_in_flight = config->max_in_flight;
     server->allowed_callers = config->listen.allowed_callers;
     server->verifies_callers = config->listen.client_ca_file != NULL;
+    server->recent_errors = config->recent_errors;
     init_lock(server);
     gpr_set_log_function(core_log);
     grpc_init();

@@ -11,6 +11,7 @@
 #define BR_SERVE_SERVER_H
 
 #include "serve/call.h"
+#include "serve/recent_errors.h"
 #include "serve/server_listen.h"
 #include "upstream/http_curl.h"
 
@@ -29,7 +30,8 @@ struct br_server_config {
     int64_t max_in_flight;    /* calls at a time, over all shards; further ones are refused */
     size_t max_request_bytes; /* of one message */
     struct br_http_curl_config http;
-    struct br_call_config call; /* |http| is filled in by each shard */
+    struct br_call_config call;             /* |http| is filled in by each shard */
+    struct br_recent_errors *recent_errors; /* NULL: nobody keeps them */
 };
 
 struct br_server;

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <grpc/byte_buffer_reader.h>
 #include <grpc/support/time.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -114,11 +115,32 @@ static void log_call(const struct br_slot *slot, const struct br_reply *reply)
     br_log(BR_LOG_INFO, "call", all, count);
 }
 
+/* For the status page. What the bridge answers itself, such as health, would push out the calls. */
+static void keep_error(const struct br_slot *slot, const struct br_reply *reply)
+{
+    const struct br_method *method = slot->method;
+    if (reply->code == BR_OK || (method != NULL && method->verb == NULL)) {
+        return;
+    }
+    const struct br_clock *clock = slot->shard->call.clock;
+    struct br_recent_error error = {
+        .unix_s = clock->unix_s(clock),
+        .method = method != NULL ? method->name : "other",
+        .code = reply->code,
+        .duration_ms = reply->times.total_us / 1000,
+    };
+    (void)snprintf(error.reason, sizeof error.reason, "%s", reply->reason);
+    (void)snprintf(error.request_id, sizeof error.request_id, "%s", reply->request_id);
+    (void)snprintf(error.trace_id, sizeof error.trace_id, "%s", reply->trace_id);
+    br_recent_errors_add(slot->shard->server->recent_errors, &error);
+}
+
 /* Sends everything in one batch. Core takes references of what it needs before the call returns. */
 static void slot_reply(struct br_call_host *host, struct br_call *call, const struct br_reply *reply)
 {
     struct br_slot *slot = (struct br_slot *)host;
     log_call(slot, reply);
+    keep_error(slot, reply);
     const struct br_call_end end = {.code = reply->code,
                                     .duration_us = reply->times.total_us,
                                     .request_bytes = reply->request_bytes,

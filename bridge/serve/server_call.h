@@ -8,6 +8,7 @@
 #define BR_SERVE_SERVER_CALL_H
 
 #include "serve/call.h"
+#include "serve/recent_errors.h"
 #include "serve/server_listen.h"
 
 #include <grpc/grpc.h>
@@ -43,6 +44,7 @@ struct br_server {
     struct br_listeners *listeners;
     struct br_texts allowed_callers;
     bool verifies_callers; /* those over TCP have a certificate */
+    struct br_recent_errors *recent_errors;
     int64_t max_in_flight;
     atomic_long live_count; /* calls that were taken and not yet released */
     atomic_long slot_count; /* those, and the requests for calls that core has not answered yet */
