@@ -1,10 +1,10 @@
 #include "base/log.h"
+#include "cmd/admin_pages.h"
 #include "cmd/cmd.h"
 #include "cmd/lifecycle.h"
 #include "cmd/serve_metrics.h"
 #include "cmd/serve_settings.h"
 #include "cmd/upstream_setup.h"
-#include "serve/admin.h"
 #include "serve/drift.h"
 #include "serve/server.h"
 #include "translate/named_rules.h"
@@ -48,8 +48,31 @@ static int fail_start(const struct br_status *st)
     return br_cmd_fail(st->code == BR_INVALID_ARGUMENT ? BR_EXIT_USAGE : BR_EXIT_FAILED, st);
 }
 
+/* What the admin port needs, all of it made before; |argc|, |argv| are where |settings| come from. */
+static bool start_admin(const struct br_serve_settings *settings, int argc, char **argv,
+                        struct br_admin_pages *pages, struct br_admin **out, struct br_status *st)
+{
+    const struct br_clock *clock = br_clock_system();
+    pages->status.table = &br_serve_settings_table;
+    pages->status.settings = settings;
+    pages->status.argc = argc;
+    pages->status.argv = argv;
+    pages->status.clock = clock;
+    pages->status.started_unix_s = clock->unix_s(clock);
+    pages->status.started_ms = br_clock_now_ms(clock);
+    if (settings->admin_listen == NULL) {
+        return true;
+    }
+    const struct br_admin_config config = {.address = settings->admin_listen,
+                                           .routes = br_admin_routes,
+                                           .route_count = br_admin_route_count,
+                                           .context = pages,
+                                           .timeout_s = BR_ADMIN_TIMEOUT_S};
+    return br_admin_create(&config, out, st);
+}
+
 /* The settings are good: start, serve, drain. */
-static int serve(const struct br_serve_settings *settings)
+static int serve(const struct br_serve_settings *settings, int argc, char **argv)
 {
     struct br_status st;
     struct br_contract *contract = NULL;
@@ -58,6 +81,7 @@ static int serve(const struct br_serve_settings *settings)
     struct br_server *server = NULL;
     struct br_metrics *metrics = NULL;
     struct br_call_metrics *call_metrics = NULL;
+    struct br_recent_errors *recent_errors = NULL;
     struct br_health *health = NULL;
     struct br_serve_metrics *serve_metrics = NULL;
     struct br_admin *admin = NULL;
@@ -72,8 +96,9 @@ static int serve(const struct br_serve_settings *settings)
     drift = br_drift_log_create();
     metrics = br_metrics_create();
     call_metrics = metrics != NULL ? br_call_metrics_create(metrics) : NULL;
+    recent_errors = br_recent_errors_create();
     health = br_health_create(contract);
-    if (drift == NULL || call_metrics == NULL || health == NULL) {
+    if (drift == NULL || call_metrics == NULL || recent_errors == NULL || health == NULL) {
         (void)br_status_set(&st, BR_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "out of memory at start");
         (void)br_cmd_fail(code, &st);
         goto done;
@@ -91,12 +116,16 @@ static int serve(const struct br_serve_settings *settings)
         (void)br_cmd_fail(code, &st);
         goto done;
     }
-    if (settings->admin_listen != NULL) {
-        const struct br_admin_config admin_config = {.address = settings->admin_listen, .metrics = metrics};
-        if (!br_admin_create(&admin_config, &admin, &st)) {
-            code = fail_start(&st);
-            goto done;
-        }
+    /* Before calls are taken: probes of a start want an answer. */
+    struct br_admin_pages pages = {.drain_allowed = settings->admin_drain,
+                                   .status = {.contract = contract,
+                                              .metrics = metrics,
+                                              .errors = recent_errors,
+                                              .health = health,
+                                              .token = setup.token}};
+    if (!start_admin(settings, argc, argv, &pages, &admin, &st)) {
+        code = fail_start(&st);
+        goto done;
     }
     setup.call.metrics = call_metrics;
     setup.call.drift = settings->upstream_drift != BR_DRIFT_IGNORE ? br_drift_log_observer(drift) : NULL;
@@ -118,6 +147,7 @@ static int serve(const struct br_serve_settings *settings)
         .max_request_bytes = settings->max_request_bytes,
         .http = setup.http,
         .call = setup.call,
+        .recent_errors = recent_errors,
     };
     if (!br_server_create(contract, &config, &server, &st)) {
         code = fail_start(&st);
@@ -125,6 +155,7 @@ static int serve(const struct br_serve_settings *settings)
     }
 
     br_serve_metrics_watch(serve_metrics, server);
+    atomic_store(&pages.status.server, server);
     log_start(settings, admin, server);
     const struct br_lifecycle lifecycle = {
         .server = server,
@@ -144,6 +175,7 @@ done:
     br_upstream_setup_finish(&setup);
     br_call_metrics_destroy(call_metrics);
     br_metrics_destroy(metrics);
+    br_recent_errors_destroy(recent_errors);
     br_drift_log_destroy(drift);
     br_health_destroy(health);
     br_contract_destroy(contract);
@@ -177,7 +209,7 @@ int br_cmd_serve(int argc, char **argv)
     if (code < 0) {
         br_log_set_level((enum br_log_level)settings.log_level);
         br_log_set_format((enum br_log_format)settings.log_format);
-        code = serve(&settings);
+        code = serve(&settings, argc, argv);
     }
     br_settings_finish(&br_serve_settings_table, &settings);
     return code;

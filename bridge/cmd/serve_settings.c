@@ -312,6 +312,10 @@ static const struct br_setting rows[] = {
      .metavar = "ADDRESS",
      .help = "Where probes and metrics are answered over plain HTTP: HOST:PORT (port 0: any free "
              "one; an IPv6 address in brackets), or off."},
+    {.flag = "admin-drain",
+     .kind = BR_SETTING_SWITCH,
+     FIELD(admin_drain),
+     .help = "Let POST /drain on the admin port do what SIGTERM does."},
     {.flag = "log-format",
      .kind = BR_SETTING_CHOICE,
      FIELD(log_format),

@@ -79,8 +79,9 @@ struct br_serve_settings {
     int64_t max_connection_age_ms; /* 0: no limit */
     int64_t max_connection_age_grace_ms;
     const char *admin_listen; /* NULL: no admin port */
-    int log_level;            /* enum br_log_level */
-    int log_format;           /* enum br_log_format */
+    bool admin_drain;
+    int log_level;  /* enum br_log_level */
+    int log_format; /* enum br_log_format */
 };
 
 /* The table; process lifetime. */

@@ -18,6 +18,7 @@ from modelarts.v1.service_update_log_pb2 import LOG_RESULT_SUCCESS
 ROOT = os.environ["ROOT"]
 PAGES = ("README.md", "bridge/README.md", "proto/README.md", "CHANGELOG.md")
 SHOWN_ADDRESS = "127.0.0.1:50051"
+SHOWN_ADMIN = "127.0.0.1:9090"
 SHOWN_UPSTREAM = "http://127.0.0.1:8080"
 CODES = [code.name for code in grpc.StatusCode]
 
@@ -94,6 +95,7 @@ class Example(Case):
     def shell(self, text, code=0):
         text = text.replace("modelarts-bridge call", f"modelarts-bridge call --address {self.bridge.address}")
         text = text.replace(SHOWN_UPSTREAM, self.sim.url)
+        text = text.replace(SHOWN_ADMIN, self.bridge.events("admin_listening")[0]["address"])
         return self.execute(["sh", "-e", "-c", text], code, "")
 
     def run_examples(self, page, stubs):
@@ -151,7 +153,7 @@ class Example(Case):
 
 class Readme(Example):
     def test_examples(self):
-        self.assertEqual(self.run_examples("README.md", "build/python"), 7)
+        self.assertEqual(self.run_examples("README.md", "build/python"), 10)
 
     def test_log_lines(self):
         for service_id in ("demo-service", "no-such-service"):
