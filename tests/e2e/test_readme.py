@@ -267,6 +267,10 @@ class Tables(unittest.TestCase):
         table = between(read("README.md"), "<!-- settings: begin", "<!-- settings: end")
         self.assertEqual(table, output_of(os.environ["BRIDGE"], "routes", "--settings"))
 
+    def test_metrics_table(self):
+        table = between(read("README.md"), "<!-- metrics: begin", "<!-- metrics: end")
+        self.assertEqual(table, output_of(os.environ["BRIDGE"], "routes", "--metrics"))
+
     def test_no_setting_is_named_as_a_variable_of_kubernetes(self):
         for flag, *_ in rows(section("README.md", "## Settings")):
             self.assertNotRegex(flag, r"`--(port|service)(-|\b)")
