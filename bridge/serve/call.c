@@ -403,6 +403,14 @@ void br_call_refuse(struct br_call *call, const struct br_status *st)
     reply_status(call, st);
 }
 
+void br_call_answer(struct br_call *call, uint8_t *bytes, size_t len)
+{
+    assert(call->state == BR_CALL_RECEIVED);
+    call->reply.bytes = bytes;
+    call->reply.len = len;
+    send_reply(call);
+}
+
 /* Counts what an answer has beyond the schema, and passes it on. */
 struct drift_counter {
     struct br_drift_observer observer; /* first */

@@ -65,7 +65,7 @@ struct br_call_times {
 struct br_reply {
     enum br_code code;
     const char *message; /* grpc-message; "" when OK */
-    uint8_t *bytes;      /* the packed response, taken by the host: release with free(); NULL when not OK */
+    uint8_t *bytes;      /* the packed response, taken by the host: release with free(); NULL: none */
     size_t len;
     struct br_trailer trailers[BR_CALL_TRAILERS_MAX];
     size_t trailer_count;
@@ -134,6 +134,9 @@ void br_call_start(struct br_call *call, const struct br_call_request *request);
 
 /* Answers the call with |st|, borrowed, without sending anything: for what the host refuses itself. */
 void br_call_refuse(struct br_call *call, const struct br_status *st);
+
+/* Answers the call with |bytes|, taken; NULL: without a message, which ends a stream. For what the host answers itself. */
+void br_call_answer(struct br_call *call, uint8_t *bytes, size_t len);
 
 /* What the call waited for has come: the host calls this once for each |post|. */
 void br_call_resume(struct br_call *call);

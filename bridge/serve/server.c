@@ -1,7 +1,7 @@
 #include "serve/server.h"
 
 #include "base/log.h"
-#include "serve/server_call.h"
+#include "serve/server_local.h"
 #include "serve/server_tls.h"
 
 #include <grpc/support/log.h>
@@ -54,8 +54,9 @@ static void *run_shard(void *argument)
     struct br_shard *shard = argument;
     for (;;) {
         br_slot_end_overdue(shard);
+        br_stream_end_stuck(shard);
         gpr_timespec until =
-            TAILQ_EMPTY(&shard->receiving)
+            TAILQ_EMPTY(&shard->receiving) && TAILQ_EMPTY(&shard->leaving)
                 ? gpr_inf_future(GPR_CLOCK_MONOTONIC)
                 : gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_seconds(1, GPR_TIMESPAN));
         grpc_event event = grpc_completion_queue_next(shard->queue, until, NULL);
@@ -135,21 +136,6 @@ static bool start_shard(const struct br_server_config *config, struct br_shard *
     return true;
 }
 
-/* Every method needs someone who answers it. */
-static bool check_methods(const struct br_contract *contract, struct br_status *st)
-{
-    size_t count;
-    const struct br_method *methods = br_contract_methods(contract, &count);
-    for (size_t i = 0; i < count; i++) {
-        if (methods[i].verb == NULL) {
-            return br_status_set(st, BR_INTERNAL, "CONTRACT_INVALID",
-                                 "%s: has neither google.api.http nor a handler in the bridge",
-                                 methods[i].name);
-        }
-    }
-    return true;
-}
-
 static void init_lock(struct br_server *server)
 {
     pthread_condattr_t attributes;
@@ -172,6 +158,7 @@ static bool start(struct br_server *server, const struct br_server_config *confi
         struct br_shard *shard = &server->shards[server->shard_count];
         shard->server = server;
         TAILQ_INIT(&shard->receiving);
+        TAILQ_INIT(&shard->leaving);
         shard->queue = grpc_completion_queue_create_for_next(NULL);
         grpc_server_register_completion_queue(server->core, shard->queue, NULL);
     }
@@ -196,7 +183,7 @@ static bool start(struct br_server *server, const struct br_server_config *confi
 bool br_server_create(const struct br_contract *contract, const struct br_server_config *config,
                       struct br_server **out, struct br_status *st)
 {
-    if (!check_methods(contract, st)) {
+    if (!br_local_check(contract, config->handlers, config->handler_count, st)) {
         return false;
     }
     struct br_server *server = calloc(1, sizeof *server);
@@ -204,6 +191,9 @@ bool br_server_create(const struct br_contract *contract, const struct br_server
         return no_memory(st);
     }
     server->contract = contract;
+    server->handlers = config->handlers;
+    server->handler_count = config->handler_count;
+    TAILQ_INIT(&server->streams);
     server->max_in_flight = config->max_in_flight;
     server->allowed_callers = config->listen.allowed_callers;
     server->verifies_callers = config->listen.client_ca_file != NULL;
@@ -248,6 +238,7 @@ void br_server_drain(struct br_server *server)
 {
     server->draining = true;
     grpc_server_shutdown_and_notify(server->core, server->shards[0].queue, NULL);
+    br_stream_end_all(server);
 }
 
 static struct timespec after_ms(int64_t timeout_ms)

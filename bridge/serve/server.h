@@ -11,6 +11,7 @@
 #define BR_SERVE_SERVER_H
 
 #include "serve/call.h"
+#include "serve/local.h"
 #include "serve/recent_errors.h"
 #include "serve/server_listen.h"
 #include "upstream/http_curl.h"
@@ -30,7 +31,9 @@ struct br_server_config {
     int64_t max_in_flight;    /* calls at a time, over all shards; further ones are refused */
     size_t max_request_bytes; /* of one message */
     struct br_http_curl_config http;
-    struct br_call_config call;             /* |http| is filled in by each shard */
+    struct br_call_config call;              /* |http| is filled in by each shard */
+    const struct br_local_handler *handlers; /* of the methods that are answered in the process */
+    size_t handler_count;
     struct br_recent_errors *recent_errors; /* NULL: nobody keeps them */
 };
 
@@ -42,7 +45,7 @@ struct br_server;
  * |config|   copied; what it points at is kept as long.
  * |out|      returned; release with br_server_destroy(). Nothing is left running after a failure.
  * Errors:    INVALID_ARGUMENT/BAD_SETTING as br_listeners_create()
- *            INTERNAL/CONTRACT_INVALID    a method that is neither REST nor answered in the process
+ *            INTERNAL/CONTRACT_INVALID    as br_local_check()
  *            RESOURCE_EXHAUSTED/OUT_OF_MEMORY, INTERNAL/CURL_INIT
  */
 bool br_server_create(const struct br_contract *contract, const struct br_server_config *config,
@@ -57,7 +60,7 @@ int64_t br_server_certificate_expiry_s(const struct br_server *server);
 /* What the HTTP clients of all shards have at hand, added up. Any thread. */
 void br_server_upstream_stats(const struct br_server *server, struct br_http_curl_stats *out);
 
-/* Stops taking calls and tells clients; calls in flight go on. Once. */
+/* Stops taking calls and tells clients; calls in flight go on, but streams of local methods end. Once. */
 void br_server_drain(struct br_server *server);
 
 /* Waits until the drain is over: no call is left. Returns false when |timeout_ms| passed before. */

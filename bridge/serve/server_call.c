@@ -1,7 +1,7 @@
 #include "serve/server_call.h"
 
 #include "base/log.h"
-#include "serve/server_caller.h"
+#include "serve/server_local.h"
 
 #include <assert.h>
 #include <grpc/byte_buffer_reader.h>
@@ -10,30 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A call, from the request for it to its release. */
-struct br_slot {
-    struct br_call_host host; /* first: the host is the slot */
-    struct br_shard *shard;
-    grpc_call *core; /* NULL until a call came */
-    grpc_call_details details;
-    grpc_metadata_array metadata;
-    grpc_byte_buffer *request;
-    int core_cancelled;
-    const struct br_method *method;
-    struct br_call *call;
-    char caller[BR_CALLER_CAP]; /* by its certificate; "": it needed none */
-    unsigned pending_count;     /* tags that are still to come; the slot goes when there are none */
-
-    TAILQ_ENTRY(br_slot) line; /* in |receiving|, while |is_receiving| */
-    bool is_receiving;
-
-    struct br_tag arrived, received, closed, woken, replied;
-};
-
 static void slot_release(struct br_slot *slot)
 {
     struct br_server *server = slot->shard->server;
     bool was_call = slot->core != NULL;
+    br_stream_destroy(slot->stream);
     br_call_destroy(slot->call);
     grpc_byte_buffer_destroy(slot->request);
     grpc_metadata_array_destroy(&slot->metadata);
@@ -42,19 +23,20 @@ static void slot_release(struct br_slot *slot)
         grpc_call_unref(slot->core);
     }
     struct br_shard *shard = slot->shard;
+    if (slot->counter != NULL) {
+        atomic_fetch_sub(slot->counter, 1);
+    }
     free(slot);
     if (was_call) {
         /* What could not be asked for when a call came, for want of memory, may be now. */
         if (shard->missing_count > 0 && br_slot_request(shard)) {
             shard->missing_count--;
         }
-        atomic_fetch_sub(&server->live_count, 1);
     }
     br_server_slot_released(server);
 }
 
-/* Every tag handler ends here: its tag is counted down. */
-static void tag_done(struct br_slot *slot)
+void br_slot_tag_done(struct br_slot *slot)
 {
     assert(slot->pending_count > 0);
     if (--slot->pending_count == 0) {
@@ -62,8 +44,7 @@ static void tag_done(struct br_slot *slot)
     }
 }
 
-/* Starts a batch; false when core refuses it, and then no tag comes. */
-static bool start_batch(struct br_slot *slot, const grpc_op *ops, size_t count, struct br_tag *tag)
+bool br_slot_start(struct br_slot *slot, const grpc_op *ops, size_t count, struct br_tag *tag)
 {
     grpc_call_error error = grpc_call_start_batch(slot->core, ops, count, tag, NULL);
     if (error != GRPC_CALL_OK) {
@@ -81,7 +62,9 @@ static grpc_slice text_slice(const char *text)
 
 static void log_call(const struct br_slot *slot, const struct br_reply *reply)
 {
-    if (!br_log_enabled(BR_LOG_INFO)) {
+    /* Probes come every few seconds. */
+    enum br_log_level level = slot->handler != NULL ? BR_LOG_DEBUG : BR_LOG_INFO;
+    if (!br_log_enabled(level)) {
         return;
     }
     const struct br_call_times *times = &reply->times;
@@ -95,8 +78,8 @@ static void log_call(const struct br_slot *slot, const struct br_reply *reply)
         br_log_ms("queue_ms", times->queue_us),
         br_log_ms("upstream_ms", times->upstream_us),
         br_log_number("attempts", reply->attempt_count),
-        br_log_number("request_bytes", (int64_t)reply->request_bytes),
-        br_log_number("response_bytes", (int64_t)reply->len),
+        br_log_number("request_bytes", (int64_t)(reply->request_bytes + slot->received_bytes)),
+        br_log_number("response_bytes", (int64_t)(reply->len + slot->sent_bytes)),
     };
     const struct br_log_field optional[] = {
         br_log_text("request_id", reply->request_id),
@@ -112,7 +95,7 @@ static void log_call(const struct br_slot *slot, const struct br_reply *reply)
             all[count++] = optional[i];
         }
     }
-    br_log(BR_LOG_INFO, "call", all, count);
+    br_log(level, "call", all, count);
 }
 
 /* For the status page. What the bridge answers itself, such as health, would push out the calls. */
@@ -143,8 +126,8 @@ static void slot_reply(struct br_call_host *host, struct br_call *call, const st
     keep_error(slot, reply);
     const struct br_call_end end = {.code = reply->code,
                                     .duration_us = reply->times.total_us,
-                                    .request_bytes = reply->request_bytes,
-                                    .response_bytes = reply->len};
+                                    .request_bytes = reply->request_bytes + slot->received_bytes,
+                                    .response_bytes = reply->len + slot->sent_bytes};
     br_call_metrics_ended(slot->shard->call.metrics, slot->method, &end);
     grpc_metadata trailers[BR_CALL_TRAILERS_MAX];
     memset(trailers, 0, sizeof trailers);
@@ -154,7 +137,7 @@ static void slot_reply(struct br_call_host *host, struct br_call *call, const st
     }
     grpc_slice message = text_slice(reply->message);
     grpc_byte_buffer *payload = NULL;
-    if (reply->code == BR_OK) {
+    if (reply->bytes != NULL) {
         grpc_slice bytes = grpc_slice_new(reply->bytes, reply->len, free);
         payload = grpc_raw_byte_buffer_create(&bytes, 1);
         grpc_slice_unref(bytes);
@@ -162,7 +145,9 @@ static void slot_reply(struct br_call_host *host, struct br_call *call, const st
     grpc_op ops[3];
     memset(ops, 0, sizeof ops);
     size_t count = 0;
-    ops[count++].op = GRPC_OP_SEND_INITIAL_METADATA;
+    if (!slot->sent_metadata) {
+        ops[count++].op = GRPC_OP_SEND_INITIAL_METADATA;
+    }
     if (payload != NULL) {
         ops[count].op = GRPC_OP_SEND_MESSAGE;
         ops[count++].data.send_message.send_message = payload;
@@ -172,7 +157,7 @@ static void slot_reply(struct br_call_host *host, struct br_call *call, const st
     ops[count].data.send_status_from_server.status_details = &message;
     ops[count].data.send_status_from_server.trailing_metadata = trailers;
     ops[count++].data.send_status_from_server.trailing_metadata_count = reply->trailer_count;
-    bool started = start_batch(slot, ops, count, &slot->replied);
+    bool started = br_slot_start(slot, ops, count, &slot->replied);
     grpc_byte_buffer_destroy(payload);
     grpc_slice_unref(message);
     for (size_t i = 0; i < reply->trailer_count; i++) {
@@ -207,23 +192,25 @@ static void on_replied(struct br_slot *slot, bool ok)
 {
     (void)ok;
     br_call_replied(slot->call);
-    tag_done(slot);
+    br_slot_tag_done(slot);
 }
 
 static void on_woken(struct br_slot *slot, bool ok)
 {
     (void)ok;
     br_call_resume(slot->call);
-    tag_done(slot);
+    br_slot_tag_done(slot);
 }
 
 static void on_closed(struct br_slot *slot, bool ok)
 {
     (void)ok;
-    if (slot->core_cancelled) {
+    if (slot->core_cancelled && slot->stream != NULL) {
+        br_stream_cancel(slot->stream);
+    } else if (slot->core_cancelled) {
         br_call_cancel(slot->call);
     }
-    tag_done(slot);
+    br_slot_tag_done(slot);
 }
 
 static int64_t remaining_ms(gpr_timespec deadline)
@@ -255,15 +242,14 @@ static void start_call(struct br_slot *slot, struct br_metadatum *metadata, grpc
     br_call_start(slot->call, &request);
 }
 
-static void refuse(struct br_slot *slot, enum br_code code, const char *reason, const char *message)
+void br_slot_refuse(struct br_slot *slot, enum br_code code, const char *reason, const char *message)
 {
     struct br_status st;
     (void)br_status_set(&st, code, reason, "%s", message);
     br_call_refuse(slot->call, &st);
 }
 
-/* One slice for the whole message; the usual one comes as a single slice and is not copied. */
-static bool message_slice(grpc_byte_buffer *buffer, grpc_slice *out)
+bool br_slot_message(grpc_byte_buffer *buffer, grpc_slice *out)
 {
     const grpc_slice_buffer *slices = &buffer->data.raw.slice_buffer;
     if (buffer->data.raw.compression == GRPC_COMPRESS_NONE && slices->count == 1) {
@@ -305,21 +291,24 @@ static void on_received(struct br_slot *slot, bool ok)
     stop_receiving(slot);
     grpc_slice message;
     if (slot->request == NULL) {
-        refuse(slot, BR_INVALID_ARGUMENT, "MESSAGE_MISSING",
-               "no request message arrived: none was sent, or it was above --max-request-bytes");
-    } else if (!message_slice(slot->request, &message)) {
-        refuse(slot, BR_INVALID_ARGUMENT, "MALFORMED_MESSAGE", "the request message cannot be read");
+        br_slot_refuse(slot, BR_INVALID_ARGUMENT, "MESSAGE_MISSING",
+                       "no request message arrived: none was sent, or it was above --max-request-bytes");
+    } else if (!br_slot_message(slot->request, &message)) {
+        br_slot_refuse(slot, BR_INVALID_ARGUMENT, "MALFORMED_MESSAGE", "the request message cannot be read");
+    } else if (slot->handler != NULL) {
+        br_local_take(slot, message);
+        grpc_slice_unref(message);
     } else {
         struct br_metadatum *metadata = malloc((slot->metadata.count + 1) * sizeof *metadata);
         if (metadata == NULL) {
-            refuse(slot, BR_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "no memory for the call");
+            br_slot_refuse(slot, BR_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "no memory for the call");
         } else {
             start_call(slot, metadata, message);
             free(metadata);
         }
         grpc_slice_unref(message);
     }
-    tag_done(slot);
+    br_slot_tag_done(slot);
 }
 
 static void receive(struct br_slot *slot)
@@ -328,8 +317,8 @@ static void receive(struct br_slot *slot)
     memset(&op, 0, sizeof op);
     op.op = GRPC_OP_RECV_MESSAGE;
     op.data.recv_message.recv_message = &slot->request;
-    if (!start_batch(slot, &op, 1, &slot->received)) {
-        refuse(slot, BR_INTERNAL, "GRPC_FAILED", "the request could not be received");
+    if (!br_slot_start(slot, &op, 1, &slot->received)) {
+        br_slot_refuse(slot, BR_INTERNAL, "GRPC_FAILED", "the request could not be received");
         return;
     }
     /* Core itself ends the others. */
@@ -347,7 +336,8 @@ static void watch_close(struct br_slot *slot)
     memset(&op, 0, sizeof op);
     op.op = GRPC_OP_RECV_CLOSE_ON_SERVER;
     op.data.recv_close_on_server.cancelled = &slot->core_cancelled;
-    (void)start_batch(slot, &op, 1, &slot->closed);
+    bool watched = br_slot_start(slot, &op, 1, &slot->closed);
+    (void)watched; /* without it, the call ends at the bridge's own deadline */
 }
 
 /* Before its message is read: a caller who may not call costs no more than that. */
@@ -363,13 +353,42 @@ static bool check_caller(struct br_slot *slot, struct br_status *st)
     return allowed;
 }
 
-/* |live_count| includes the new call. */
-static void take_call(struct br_slot *slot, long live_count)
+/* Returns how many calls there are now, this one included: of local methods, or of all others. */
+static long count_call(struct br_slot *slot)
+{
+    struct br_server *server = slot->shard->server;
+    slot->counter = slot->handler != NULL ? &server->local_count : &server->live_count;
+    return atomic_fetch_add(slot->counter, 1) + 1;
+}
+
+static bool admit(struct br_slot *slot, long count, struct br_status *st)
+{
+    if (slot->handler != NULL) {
+        return count <= BR_LOCAL_MAX_CALLS ||
+               br_status_set(
+                   st, BR_RESOURCE_EXHAUSTED, "TOO_MANY_LOCAL_CALLS",
+                   "the bridge has as many calls of methods that it answers itself as it takes, %d; "
+                   "try again later",
+                   BR_LOCAL_MAX_CALLS);
+    }
+    if (count <= slot->shard->server->max_in_flight) {
+        return true;
+    }
+    br_call_metrics_refused_overload(slot->shard->call.metrics);
+    return br_status_set(st, BR_RESOURCE_EXHAUSTED, "TOO_MANY_CALLS",
+                         "the bridge has as many calls in flight as --max-in-flight allows; try again later");
+}
+
+static void take_call(struct br_slot *slot)
 {
     struct br_server *server = slot->shard->server;
     const char *path = (const char *)GRPC_SLICE_START_PTR(slot->details.method);
     size_t len = GRPC_SLICE_LENGTH(slot->details.method);
     slot->method = br_contract_find(server->contract, path, len);
+    if (slot->method != NULL) {
+        slot->handler = br_local_find(server->handlers, server->handler_count, slot->method);
+    }
+    long count = count_call(slot);
     br_call_metrics_started(slot->shard->call.metrics, slot->method);
     watch_close(slot);
     struct br_status st;
@@ -380,10 +399,10 @@ static void take_call(struct br_slot *slot, long live_count)
         (void)br_status_set(&st, BR_UNIMPLEMENTED, "METHOD_UNKNOWN", "the bridge has no method %.*s",
                             (int)(len < 256 ? len : 256), path);
         br_call_refuse(slot->call, &st);
-    } else if (live_count > server->max_in_flight) {
-        br_call_metrics_refused_overload(slot->shard->call.metrics);
-        refuse(slot, BR_RESOURCE_EXHAUSTED, "TOO_MANY_CALLS",
-               "the bridge has as many calls in flight as --max-in-flight allows; try again later");
+    } else if (!admit(slot, count, &st)) {
+        br_call_refuse(slot->call, &st);
+    } else if (slot->method->client_streaming) {
+        br_stream_open(slot);
     } else {
         receive(slot);
     }
@@ -392,11 +411,10 @@ static void take_call(struct br_slot *slot, long live_count)
 static void on_arrived(struct br_slot *slot, bool ok)
 {
     if (!ok) {
-        tag_done(slot); /* the server is stopping */
+        br_slot_tag_done(slot); /* the server is stopping */
         return;
     }
     struct br_shard *shard = slot->shard;
-    long live_count = atomic_fetch_add(&shard->server->live_count, 1) + 1;
     if (!br_slot_request(shard)) {
         shard->missing_count++; /* made up for when a call is released; or the server is stopping */
     }
@@ -405,9 +423,9 @@ static void on_arrived(struct br_slot *slot, bool ok)
         grpc_call_cancel_with_status(slot->core, GRPC_STATUS_RESOURCE_EXHAUSTED, "no memory for the call",
                                      NULL);
     } else {
-        take_call(slot, live_count);
+        take_call(slot);
     }
-    tag_done(slot);
+    br_slot_tag_done(slot);
 }
 
 bool br_slot_request(struct br_shard *shard)

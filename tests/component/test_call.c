@@ -635,6 +635,31 @@ static void test_refuse_answers_without_sending(void **state)
     assert_refused(f, BR_UNIMPLEMENTED, "METHOD_UNKNOWN");
 }
 
+static void test_answer_sends_the_hosts_own_message(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t *bytes = malloc(2);
+    memcpy(bytes, "ok", 2);
+    br_call_answer(f->call, bytes, 2);
+    assert_int_equal(f->host.reply_count, 1);
+    assert_int_equal(f->host.reply.code, BR_OK);
+    assert_ptr_equal(f->host.reply.bytes, bytes);
+    assert_int_equal(f->host.reply.len, 2);
+    assert_int_equal(f->host.reply.trailer_count, 0);
+    assert_int_equal(br_call_state(f->call), BR_CALL_REPLYING);
+    br_call_replied(f->call);
+}
+
+static void test_answer_without_message_is_ok(void **state)
+{
+    struct fixture *f = *state;
+    br_call_answer(f->call, NULL, 0);
+    assert_int_equal(f->host.reply.code, BR_OK);
+    assert_null(f->host.reply.bytes);
+    assert_int_equal(f->http.submit_count, 0);
+    br_call_replied(f->call);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -670,6 +695,8 @@ int main(void)
         TEST(test_call_that_may_have_run_is_not_tried_again),
         TEST(test_call_cancelled_in_backoff_ends),
         TEST(test_refuse_answers_without_sending),
+        TEST(test_answer_sends_the_hosts_own_message),
+        TEST(test_answer_without_message_is_ok),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
