@@ -39,16 +39,17 @@ function(bridge_generated_library name dir)
   target_link_libraries(${name} PUBLIC ${BRIDGE_PROTOBUF_C_LIBRARY})
 endfunction()
 
-# bridge_proto_library(NAME file.proto... IMPORTS dir... [LINK lib...])
+# bridge_proto_library(NAME file.proto... IMPORTS dir... [LINK lib...] [DESCRIBE file.proto...])
 #
 # A static library of the C structs of the files, which are named relative to the import directories. Everything they
 # import comes from the libraries after LINK, since a .proto may be generated only once in a program; naming one that
-# such a library has already is an error. "#include <a/b.pb-c.h>" works for whoever links NAME.
+# such a library has already is an error. "#include <a/b.pb-c.h>" works for whoever links NAME. The files after DESCRIBE
+# are of such libraries too: nothing imports them, and the descriptor set holds them all the same.
 #
 # Target properties: BRIDGE_PROTO_FILES, the files; BRIDGE_PROTO_PATHS, the paths of these and of those of LINK;
 # BRIDGE_PROTO_SET, the path of the descriptor set, imports included, not lowered.
 function(bridge_proto_library name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "IMPORTS;LINK")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "IMPORTS;LINK;DESCRIBE")
   set(files ${arg_UNPARSED_ARGUMENTS})
   set(dir ${CMAKE_CURRENT_BINARY_DIR}/${name})
   if(NOT files)
@@ -94,6 +95,7 @@ function(bridge_proto_library name)
   add_custom_command(
     OUTPUT ${dir}/original.pb
     COMMAND ${BRIDGE_PROTOC} ${options} --include_imports --descriptor_set_out=${dir}/original.pb ${files}
+            ${arg_DESCRIBE}
     DEPENDS ${paths} ${linked}
     COMMENT "Compiling the schema of ${name}"
     VERBATIM)
@@ -115,10 +117,10 @@ function(bridge_proto_library name)
                BRIDGE_PROTO_SET ${dir}/original.pb)
 endfunction()
 
-# bridge_schema(NAME file.proto... IMPORTS dir... [LINK lib...])
+# bridge_schema(NAME file.proto... IMPORTS dir... [LINK lib...] [DESCRIBE file.proto...])
 #
-# bridge_proto_library() and with it br_schema_linked (bridge/contract/schema.h): the descriptor set of the files and of
-# everything they import, and the services that the files declare, in the order given. A program links one such library.
+# bridge_proto_library() and with it br_schema_linked (bridge/contract/schema.h): the descriptor set, and the services
+# that the files declare, in the order given. A program links one such library.
 function(bridge_schema name)
   bridge_proto_library(${ARGV})
   set(dir ${CMAKE_CURRENT_BINARY_DIR}/${name})

@@ -6,6 +6,7 @@
 #include "cmd/serve_settings.h"
 #include "cmd/upstream_setup.h"
 #include "serve/drift.h"
+#include "serve/local_methods.h"
 #include "serve/server.h"
 #include "translate/named_rules.h"
 
@@ -84,6 +85,7 @@ static int serve(const struct br_serve_settings *settings, int argc, char **argv
     struct br_recent_errors *recent_errors = NULL;
     struct br_health *health = NULL;
     struct br_serve_metrics *serve_metrics = NULL;
+    struct br_local_methods local = {0};
     struct br_admin *admin = NULL;
     int code = BR_EXIT_FAILED;
 
@@ -100,6 +102,11 @@ static int serve(const struct br_serve_settings *settings, int argc, char **argv
     health = br_health_create(contract);
     if (drift == NULL || call_metrics == NULL || recent_errors == NULL || health == NULL) {
         (void)br_status_set(&st, BR_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "out of memory at start");
+        (void)br_cmd_fail(code, &st);
+        goto done;
+    }
+
+    if (!br_local_methods_init(&local, &br_schema_linked, health, &st)) {
         (void)br_cmd_fail(code, &st);
         goto done;
     }
@@ -148,6 +155,8 @@ static int serve(const struct br_serve_settings *settings, int argc, char **argv
         .http = setup.http,
         .call = setup.call,
         .recent_errors = recent_errors,
+        .handlers = local.handlers,
+        .handler_count = BR_LOCAL_METHODS,
     };
     if (!br_server_create(contract, &config, &server, &st)) {
         code = fail_start(&st);
@@ -177,6 +186,7 @@ done:
     br_metrics_destroy(metrics);
     br_recent_errors_destroy(recent_errors);
     br_drift_log_destroy(drift);
+    br_local_methods_finish(&local);
     br_health_destroy(health);
     br_contract_destroy(contract);
     br_log_report_suppressed();

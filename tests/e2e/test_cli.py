@@ -189,6 +189,7 @@ class Routes(Cli):
         self.assertEqual(cells[service + "UpdateService"], ["PUT", path, "*", "no"])
         self.assertEqual(cells[service + "UpdateServiceByProperty"], ["PUT", path + "/property", "*", "no"])
         self.assertEqual(cells[service + "ShowServiceUpdateLogs"], ["GET", path + "/logs", "-", "yes"])
+        self.assertEqual(cells["grpc.health.v1.Health/Check"], ["-", "(answered", "by", "the", "bridge)", "-", "-"])
         self.assertEqual(len({line.index(line.split()[1]) for line in lines}), 1, "VERB is not aligned")
 
     def test_errors_are_sorted_and_whole(self):

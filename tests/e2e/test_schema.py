@@ -15,14 +15,26 @@ def routes(program):
     return [line.split() for line in output.splitlines()[1:]]
 
 
+def own(routes):
+    """The methods that the bridge answers itself."""
+    return [route[0] for route in routes if route[1] == "-"]
+
+
 class Schema(unittest.TestCase):
     def test_routes_are_the_schemas(self):
         service = pb.DESCRIPTOR.services_by_name["ModelArtsService"]
-        self.assertEqual([r[0] for r in routes("BRIDGE")], [f"{service.full_name}/{m.name}" for m in service.methods])
-        self.assertEqual([r[1:3] for r in routes("BRIDGE")], [
+        rest = [r for r in routes("BRIDGE") if r[1] != "-"]
+        self.assertEqual([r[0] for r in rest], [f"{service.full_name}/{m.name}" for m in service.methods])
+        self.assertEqual([r[1:3] for r in rest], [
             ["PUT", "/v1/{project_id}/services/{service_id}"],
             ["PUT", "/v1/{project_id}/services/{service_id}/property"],
             ["GET", "/v1/{project_id}/services/{service_id}/logs"]])
+
+    def test_what_the_bridge_answers_itself(self):
+        reflection = "ServerReflection/ServerReflectionInfo"
+        for program in ("BRIDGE", "BRIDGE_EXTENDED"):
+            self.assertEqual(own(routes(program)), ["grpc.health.v1.Health/Check", "grpc.health.v1.Health/Watch",
+                                                    f"grpc.reflection.v1.{reflection}", f"grpc.reflection.v1alpha.{reflection}"])
 
     def test_fourth_method_needs_no_c(self):
         self.assertIn(["extra.v1.ExtraService/ShowService", "GET", "/v1/{project_id}/services/{service_id}"],
