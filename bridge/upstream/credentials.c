@@ -369,6 +369,8 @@ void br_credentials_destroy(struct br_credentials *credentials)
     destroy_set(credentials->newest);
     (void)pthread_mutex_destroy(&credentials->lock);
     free(credentials->folder);
+    /* The fault was copied whole from the stack of who read the files: what lies behind its text may be of theirs. */
+    explicit_bzero(credentials, sizeof *credentials);
     free(credentials);
 }
 
