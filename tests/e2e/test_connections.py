@@ -1,7 +1,10 @@
-"""The connections of callers: pinged, and aged without a call lost."""
+"""The connections of callers: pinged, aged, and moved to another instance without a call lost."""
 import contextlib
+import itertools
+import json
 import socket
 import struct
+import threading
 import unittest
 
 import grpc
@@ -9,6 +12,7 @@ import grpc
 from harness import Bridge, PATIENCE, Sim, attempt, wait_until
 from modelarts.v1 import modelarts_service_pb2 as pb, modelarts_service_pb2_grpc
 
+numbers = itertools.count()
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 # RFC 9113 section 6.
 SETTINGS, PING, GOAWAY = 4, 6, 7
@@ -48,7 +52,7 @@ def frames_until_the_goodbye(address, answers):
     return kinds
 
 
-class Connections(unittest.TestCase):
+class WithSimulator(unittest.TestCase):
     def setUp(self):
         self.sim = Sim()
         self.addCleanup(self.end, self.sim)
@@ -57,6 +61,8 @@ class Connections(unittest.TestCase):
         code = process.end()
         self.assertEqual(code, 0, process.last_errors[-4000:])
 
+
+class Connections(WithSimulator):
     def start(self, *arguments):
         bridge = Bridge(self.sim.url, *arguments)
         self.addCleanup(self.end, bridge)
@@ -93,6 +99,66 @@ class Connections(unittest.TestCase):
 
             # A channel whose connection is told to go is idle until its next call; it begins so, too.
             wait_until(one_more, "three connections")
+
+
+class RollingRestart(WithSimulator):
+    """Two instances behind one client, which knows nothing but gRPC's own balancing and health checks."""
+
+    SERVICE_CONFIG = json.dumps({"loadBalancingConfig": [{"round_robin": {}}],
+                                 "healthCheckConfig": {"serviceName": "readiness"}})
+
+    def setUp(self):
+        super().setUp()
+        self.addresses = []
+        for _ in range(2):
+            with socket.create_server(("127.0.0.1", 0)) as probe:
+                self.addresses.append("127.0.0.1:%d" % probe.getsockname()[1])
+        self.instances = [self.start_at(address) for address in self.addresses]
+        self.failures = []
+        self.stop = threading.Event()
+
+    def start_at(self, address):
+        bridge = Bridge(self.sim.url, "--listen", address, "--drain-min-delay", "1s")
+        self.addCleanup(lambda: bridge.alive() and self.end(bridge))
+        return bridge
+
+    def make_calls(self, stub):
+        while not self.stop.is_set() and not self.failures:
+            # An update is repeated by nobody: each must succeed the first time.
+            result = attempt(stub.UpdateService, pb.UpdateServiceRequest(service_id=f"svc-roll-{next(numbers)}"))
+            if not isinstance(result, tuple):
+                self.failures.append(result)
+
+    def all_serve(self):
+        """Whether each instance has had calls, by its log; or a call has failed."""
+        return self.failures or all(len(bridge.events("call")) > 20 for bridge in self.instances)
+
+    def test_no_call_fails(self):
+        channel = grpc.insecure_channel("ipv4:" + ",".join(self.addresses), options=[
+            ("grpc.service_config", self.SERVICE_CONFIG), ("grpc.enable_retries", 0),
+            ("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 200),
+            ("grpc.min_reconnect_backoff_ms", 100)])
+        self.addCleanup(channel.close)
+        stub = modelarts_service_pb2_grpc.ModelArtsServiceStub(channel)
+        threads = [threading.Thread(target=self.make_calls, args=(stub,)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        try:
+            for i in (0, 1, 0, 1):
+                wait_until(self.all_serve, "calls to both")
+                self.assertEqual(self.failures, [])
+                old = self.instances[i]
+                old.terminate()
+                self.assertEqual(old.wait(), 0, old.errors()[-4000:])
+                self.assertEqual(old.events("cancelling"), [])
+                self.end(old)
+                self.instances[i] = self.start_at(self.addresses[i])
+            wait_until(self.all_serve, "calls to both")
+        finally:
+            self.stop.set()
+            for thread in threads:
+                thread.join(PATIENCE)
+        self.assertEqual(self.failures, [])
 
 
 if __name__ == "__main__":
