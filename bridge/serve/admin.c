@@ -333,7 +333,7 @@ static bool is_body_too_long(const struct br_admin_request *request, size_t max_
 
 static enum MHD_Result refuse_body(struct MHD_Connection *connection, const struct br_admin_route *route)
 {
-    char text[64] = "no request body is accepted";
+    char text[96] = "no request body is accepted";
     if (route->body_max_bytes > 0) {
         (void)snprintf(text, sizeof text, "a request body of at most %zu bytes is accepted",
                        route->body_max_bytes);
