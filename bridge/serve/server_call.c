@@ -308,6 +308,9 @@ static void on_received(struct br_slot *slot, bool ok)
         }
         grpc_slice_unref(message);
     }
+    /* A call may wait long for upstream, and needs its message no more. */
+    grpc_byte_buffer_destroy(slot->request);
+    slot->request = NULL;
     br_slot_tag_done(slot);
 }
 

@@ -229,20 +229,11 @@ static bool build_body(const struct br_method *method, const ProtobufCMessage *m
     return br_json_write(method->input, message, &filter, &out->body, &out->body_len, st);
 }
 
-bool br_rest_request_build(const struct br_method *method, const struct br_rest_config *config,
-                           const uint8_t *bytes, size_t len, struct br_violations *violations,
-                           struct br_warnings *warnings, struct br_rest_request *out, struct br_status *st)
+/* |message| and what points into it are gone when this returns: of a large request that is most of its memory. */
+static bool build_from(const struct br_method *method, const struct br_rest_config *config,
+                       ProtobufCMessage *message, struct br_violations *violations,
+                       struct br_warnings *warnings, struct br_rest_request *out, struct br_status *st)
 {
-    struct br_arena *arena = violations->arena;
-    if (!br_wire_check(method->input, bytes, len, BR_MAX_WIRE_ELEMENTS, violations, st)) {
-        return false;
-    }
-    ProtobufCMessage *message = br_message_unpack(method->input->descriptor, bytes, len, arena);
-    if (message == NULL) {
-        return arena->exhausted ? br_arena_fail(arena, st)
-                                : br_status_set(st, BR_INVALID_ARGUMENT, "MALFORMED_MESSAGE",
-                                                "the request is not a %s message", method->input->full_name);
-    }
     const struct br_mask *mask = NULL;
     if (!br_mask_apply(method, message, violations, &mask, st)) {
         return false;
@@ -253,12 +244,35 @@ bool br_rest_request_build(const struct br_method *method, const struct br_rest_
         .method = method, .config = config, .message = message, .violations = violations};
     br_buf_init(&builder.url, URL_MAX_BYTES);
     struct br_rest_request request = {.verb = method->verb};
-    bool built =
-        build_url(&builder, arena, &request.url, st) && build_body(method, message, mask, &request, st);
+    bool built = build_url(&builder, violations->arena, &request.url, st) &&
+                 build_body(method, message, mask, &request, st);
     br_buf_finish(&builder.url);
     if (built) {
         *out = request;
     }
+    return built;
+}
+
+bool br_rest_request_build(const struct br_method *method, const struct br_rest_config *config,
+                           const uint8_t *bytes, size_t len, struct br_violations *violations,
+                           struct br_warnings *warnings, struct br_rest_request *out, struct br_status *st)
+{
+    if (!br_wire_check(method->input, bytes, len, BR_MAX_WIRE_ELEMENTS, violations, st)) {
+        return false;
+    }
+    struct br_arena unpacked;
+    br_arena_init(&unpacked, violations->arena->limit_bytes);
+    ProtobufCMessage *message = br_message_unpack(method->input->descriptor, bytes, len, &unpacked);
+    bool built = false;
+    if (message != NULL) {
+        built = build_from(method, config, message, violations, warnings, out, st);
+    } else if (unpacked.exhausted) {
+        (void)br_arena_fail(&unpacked, st);
+    } else {
+        (void)br_status_set(st, BR_INVALID_ARGUMENT, "MALFORMED_MESSAGE", "the request is not a %s message",
+                            method->input->full_name);
+    }
+    br_arena_finish(&unpacked);
     return built;
 }
 

@@ -32,7 +32,7 @@ struct br_rest_request {
  * |method|     borrowed; |out|'s verb is its.
  * |config|     borrowed.
  * |bytes|      borrowed; |len| bytes.
- * |violations| initialised; its arena receives the message and |out|'s URL. Holds what was wrong when the
+ * |violations| initialised; its arena receives the texts of what is wrong, and |out|'s URL. Holds what was wrong when the
  *              call is refused.
  * |warnings|   begins zeroed; filled also when the call is refused.
  * |out|        written on success only; release with br_rest_request_finish().
