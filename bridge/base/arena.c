@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define ALIGNMENT _Alignof(max_align_t)
-#define FIRST_BLOCK_BYTES ((size_t)4096)
+#define FIRST_BLOCK_BYTES ((size_t)1024)
 #define LARGEST_BLOCK_BYTES ((size_t)65536)
 
 struct br_arena_block {

@@ -52,15 +52,15 @@ static void test_alloc_gives_zeroed_aligned_memory(void **state)
     br_arena_finish(&arena);
 }
 
-static void test_alloc_first_block_is_4_kib(void **state)
+static void test_alloc_first_block_is_1_kib(void **state)
 {
     (void)state;
     struct br_arena arena;
     br_arena_init(&arena, 1 << 20);
     assert_int_equal(malloc_calls, 0);
     assert_non_null(br_arena_alloc(&arena, 1));
-    assert_int_equal(malloc_last_size, 4096);
-    for (int i = 0; i < 100; i++)
+    assert_int_equal(malloc_last_size, 1024);
+    for (int i = 0; i < 50; i++)
         assert_non_null(br_arena_alloc(&arena, 16));
     assert_int_equal(malloc_calls, 1);
     br_arena_finish(&arena);
@@ -245,7 +245,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_alloc_gives_zeroed_aligned_memory, reset),
-        cmocka_unit_test_setup(test_alloc_first_block_is_4_kib, reset),
+        cmocka_unit_test_setup(test_alloc_first_block_is_1_kib, reset),
         cmocka_unit_test_setup(test_alloc_many_small_ones_take_few_growing_blocks, reset),
         cmocka_unit_test_setup(test_alloc_big_one_keeps_the_room_of_the_small_block, reset),
         cmocka_unit_test_setup(test_alloc_big_one_first_works, reset),
