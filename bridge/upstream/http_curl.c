@@ -199,7 +199,10 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
     (void)purpose;
     struct client *client = arg;
     curl_socket_t fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-    add(&client->socket_count, fd != CURL_SOCKET_BAD ? 1 : 0);
+    if (fd != CURL_SOCKET_BAD) {
+        add(&client->socket_count, 1);
+        br_http_poll_opened(&client->poll, fd);
+    }
     return fd;
 }
 
@@ -207,6 +210,7 @@ static int close_socket(void *arg, curl_socket_t fd)
 {
     struct client *client = arg;
     add(&client->socket_count, -1);
+    br_http_poll_closed(&client->poll, fd);
     return close(fd);
 }
 
@@ -340,9 +344,10 @@ static int on_timer(CURLM *multi, long timeout_ms, void *arg)
     return 0;
 }
 
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused)
 {
     (void)easy;
+    (void)unused;
     struct client *client = arg;
     if (what == CURL_POLL_REMOVE) {
         br_http_poll_forget(&client->poll, fd);
@@ -350,13 +355,11 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *kn
     }
     /*
      * Returning -1 would make libcurl refuse all work from here on, so a transfer whose socket cannot be
-     * watched ends by its deadline. Any pointer that is not NULL says that a socket is known.
+     * watched ends by its deadline.
      */
-    if (br_http_poll_watch(&client->poll, fd, known != NULL, (what & CURL_POLL_IN) != 0,
-                           (what & CURL_POLL_OUT) != 0) &&
-        known == NULL) {
-        (void)curl_multi_assign(client->multi, fd, client);
-    }
+    bool watched =
+        br_http_poll_watch(&client->poll, fd, (what & CURL_POLL_IN) != 0, (what & CURL_POLL_OUT) != 0);
+    (void)watched;
     return 0;
 }
 

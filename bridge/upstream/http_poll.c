@@ -5,11 +5,20 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 #define EVENTS_PER_WAIT 64
+#define SOCKETS_FIRST ((size_t)64)
+
+struct br_http_poll_socket {
+    uint32_t events;    /* registered for these */
+    bool is_registered; /* with the system */
+    bool is_wanted;
+    bool is_kept; /* stays registered while it is not wanted */
+};
 
 bool br_http_poll_init(struct br_http_poll *poll, int wake_fd, struct br_status *st)
 {
@@ -33,22 +42,77 @@ bool br_http_poll_init(struct br_http_poll *poll, int wake_fd, struct br_status 
 void br_http_poll_finish(struct br_http_poll *poll)
 {
     (void)close(poll->epoll_fd);
+    free(poll->sockets);
 }
 
-bool br_http_poll_watch(struct br_http_poll *poll, int fd, bool known, bool readable, bool writable)
+/* What is known of |fd|; NULL: nothing, and no memory for it. */
+static struct br_http_poll_socket *find_socket(struct br_http_poll *poll, int fd)
 {
+    size_t index = (size_t)fd;
+    if (index >= poll->socket_cap) {
+        size_t cap = index < SOCKETS_FIRST / 2 ? SOCKETS_FIRST : index * 2;
+        struct br_http_poll_socket *grown = realloc(poll->sockets, cap * sizeof *grown);
+        if (grown == NULL) {
+            return NULL;
+        }
+        memset(grown + poll->socket_cap, 0, (cap - poll->socket_cap) * sizeof *grown);
+        poll->sockets = grown;
+        poll->socket_cap = cap;
+    }
+    return &poll->sockets[index];
+}
+
+void br_http_poll_opened(struct br_http_poll *poll, int fd)
+{
+    struct br_http_poll_socket *known = find_socket(poll, fd);
+    if (known != NULL) {
+        *known = (struct br_http_poll_socket){.is_kept = true};
+    }
+}
+
+/* The system forgets a socket that is closed. */
+void br_http_poll_closed(struct br_http_poll *poll, int fd)
+{
+    if ((size_t)fd < poll->socket_cap) {
+        poll->sockets[fd] = (struct br_http_poll_socket){0};
+    }
+}
+
+bool br_http_poll_watch(struct br_http_poll *poll, int fd, bool readable, bool writable)
+{
+    struct br_http_poll_socket *known = find_socket(poll, fd);
     struct epoll_event event = {.data.fd = fd};
     event.events = (readable ? EPOLLIN : 0U) | (writable ? EPOLLOUT : 0U);
-    if (epoll_ctl(poll->epoll_fd, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) == 0) {
-        return true;
+    if (known != NULL) {
+        known->is_wanted = true;
+        if (known->is_registered && known->events == event.events) {
+            return true;
+        }
+        int how = known->is_registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+        if (epoll_ctl(poll->epoll_fd, how, fd, &event) == 0) {
+            known->is_registered = true;
+            known->events = event.events;
+            return true;
+        }
     }
     BR_LOG(BR_LOG_ERROR, "upstream_poll_failed", br_log_number("errno", errno));
     return false;
 }
 
-void br_http_poll_forget(struct br_http_poll *poll, int fd)
+static void unregister(struct br_http_poll *poll, int fd)
 {
     (void)epoll_ctl(poll->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+    poll->sockets[fd].is_registered = false;
+}
+
+void br_http_poll_forget(struct br_http_poll *poll, int fd)
+{
+    if ((size_t)fd < poll->socket_cap) {
+        poll->sockets[fd].is_wanted = false;
+        if (!poll->sockets[fd].is_kept) {
+            unregister(poll, fd);
+        }
+    }
 }
 
 static int compute_timeout(int64_t until_ms)
@@ -70,8 +134,15 @@ void br_http_poll_wait(struct br_http_poll *poll, int64_t until_ms, br_http_poll
     int count = epoll_wait(poll->epoll_fd, events, EVENTS_PER_WAIT, compute_timeout(until_ms));
     for (int i = 0; i < count; i++) {
         uint32_t bits = events[i].events;
-        if (events[i].data.fd != poll->wake_fd) {
-            ready(arg, events[i].data.fd, (bits & EPOLLIN) != 0, (bits & EPOLLOUT) != 0);
+        int fd = events[i].data.fd;
+        if (fd == poll->wake_fd) {
+            continue;
+        }
+        if (poll->sockets[fd].is_wanted) {
+            ready(arg, fd, (bits & EPOLLIN) != 0, (bits & EPOLLOUT) != 0);
+        } else {
+            /* The server has closed an idle connection: level-triggered, it would be told again and again. */
+            unregister(poll, fd);
         }
     }
 }
