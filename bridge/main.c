@@ -14,6 +14,8 @@ struct command {
 static const struct command commands[] = {
     {"serve", br_cmd_serve, "run the bridge (the default)"},
     {"call", br_cmd_call, "make one call, JSON in and out"},
+    {"health", br_cmd_health, "ask a bridge whether it is ready"},
+    {"wait", br_cmd_wait, "wait until a bridge is ready"},
     {"routes", br_cmd_routes, "print the methods and where each goes"},
     {"check", br_cmd_check, "tell whether ModelArts takes calls with these settings"},
     {"version", br_cmd_version, "print the version"},

@@ -1,7 +1,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "cmd/call_data.h"
-#include "cmd/client.h"
+#include "cmd/client_settings.h"
 #include "cmd/cmd.h"
 #include "cmd/status_details.h"
 #include "cmd/terminal.h"
@@ -32,9 +32,7 @@
 static const char warning_key[] = "modelarts-bridge-warning";
 
 struct call_settings {
-    const char *address;
-    bool use_tls;
-    struct br_client_tls tls;
+    struct br_client_settings client; /* first */
     struct br_texts metadata;
     int64_t timeout_ms;
     const char *data;
@@ -52,39 +50,7 @@ static const char usage[] =
     "64 + the gRPC code, such as 69 for NOT_FOUND (5).\n";
 
 static const struct br_setting rows[] = {
-    {.flag = "address",
-     .kind = BR_SETTING_TEXT,
-     .offset = offsetof(struct call_settings, address),
-     .initial = "127.0.0.1:50051",
-     .metavar = "ADDRESS",
-     .help = "Where the bridge listens: HOST:PORT or unix:PATH."},
-    {.flag = "tls",
-     .kind = BR_SETTING_SWITCH,
-     .offset = offsetof(struct call_settings, use_tls),
-     .help = "Use TLS, as a bridge with --tls-cert expects over TCP."},
-    {.flag = "ca-file",
-     .kind = BR_SETTING_FILE,
-     .offset = offsetof(struct call_settings, tls.ca_file),
-     .metavar = "FILE",
-     .help =
-         "With --tls: PEM file with the certificate authorities that may vouch for the bridge, instead of "
-         "the system's."},
-    {.flag = "tls-cert",
-     .kind = BR_SETTING_FILE,
-     .offset = offsetof(struct call_settings, tls.cert_file),
-     .metavar = "FILE",
-     .help = "With --tls: PEM file with the caller's certificate, for a bridge with --client-ca; needs "
-             "--tls-key."},
-    {.flag = "tls-key",
-     .kind = BR_SETTING_FILE,
-     .offset = offsetof(struct call_settings, tls.key_file),
-     .metavar = "FILE",
-     .help = "With --tls: PEM file with the private key of --tls-cert."},
-    {.flag = "tls-server-name",
-     .kind = BR_SETTING_TEXT,
-     .offset = offsetof(struct call_settings, tls.server_name),
-     .metavar = "NAME",
-     .help = "With --tls: the name in the bridge's certificate, instead of the host of --address."},
+    BR_CLIENT_SETTING_ROWS,
     {.flag = "metadata",
      .kind = BR_SETTING_TEXTS,
      .offset = offsetof(struct call_settings, metadata),
@@ -178,25 +144,6 @@ static bool read_metadata(const struct br_texts *texts, struct br_arena *arena, 
         }
     }
     *out = (struct br_headers){.items = items, .count = texts->count};
-    return true;
-}
-
-/* Points |out| at the TLS settings, NULL without --tls; options that would be without effect are refused. */
-static bool read_tls(const struct call_settings *settings, const struct br_client_tls **out,
-                     struct br_status *st)
-{
-    const struct br_client_tls *tls = &settings->tls;
-    bool has_options =
-        tls->ca_file != NULL || tls->cert_file != NULL || tls->key_file != NULL || tls->server_name != NULL;
-    if (has_options && !settings->use_tls) {
-        return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
-                             "--ca-file, --tls-cert, --tls-key and --tls-server-name need --tls");
-    }
-    if ((tls->cert_file == NULL) != (tls->key_file == NULL)) {
-        return br_status_set(st, BR_INVALID_ARGUMENT, "BAD_SETTING",
-                             "--tls-cert and --tls-key belong together: give both or none");
-    }
-    *out = settings->use_tls ? tls : NULL;
     return true;
 }
 
@@ -321,7 +268,8 @@ static int call(const struct br_contract *contract, const struct call_settings *
                             positional->count);
         return fail(&st);
     }
-    struct br_client_request request = {.address = settings->address, .timeout_ms = settings->timeout_ms};
+    struct br_client_request request = {.address = settings->client.address,
+                                        .timeout_ms = settings->timeout_ms};
     size_t method_count;
     const struct br_method *methods = br_contract_methods(contract, &method_count);
     const struct br_method *method;
@@ -329,7 +277,7 @@ static int call(const struct br_contract *contract, const struct call_settings *
     size_t json_len = 0;
     struct br_client_answer answer;
     if (!br_call_method(methods, method_count, positional->items[0], &method, &st) ||
-        !read_tls(settings, &request.tls, &st) ||
+        !br_client_settings_tls(&settings->client, &request.tls, &st) ||
         !read_metadata(&settings->metadata, arena, &request.metadata, &st) ||
         !find_data(settings->data, data, &json, &json_len, &st) ||
         !br_call_data(method, json, json_len, arena, &request.bytes, &request.len, &st)) {

@@ -24,6 +24,10 @@ int br_cmd_serve(int argc, char **argv);
 /* Makes one call, JSON in and out. cmd/call.c */
 int br_cmd_call(int argc, char **argv);
 
+/* Asks a bridge whether it is ready: once, or until it is. cmd/health.c */
+int br_cmd_health(int argc, char **argv);
+int br_cmd_wait(int argc, char **argv);
+
 /* Prints the method table, the error table or the settings. cmd/routes.c */
 int br_cmd_routes(int argc, char **argv);
 

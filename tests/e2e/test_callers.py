@@ -400,6 +400,22 @@ class Client(Case):
                                    files.path(f"{name}.pem"), "--tls-key", files.path(f"{name}.key"))
             self.assertEqual(result.returncode, code, result.stderr)
 
+    def test_health_commands(self):
+        """They are callers like any other."""
+        bridge = self.start_tls("--allow-caller", DNS, client_ca="ca")
+        for command, arguments in (("health", ("--timeout=60s",)), ("wait", ("--timeout=2s",))):
+            for name, code, output in (("client", 0, "SERVING\n"), ("stranger", 1, "")):
+                result = subprocess.run([os.environ["BRIDGE"], command, "--address", bridge.address, *arguments, "--tls",
+                                         "--ca-file", files.path("ca.pem"), "--tls-cert", files.path(f"{name}.pem"),
+                                         "--tls-key", files.path(f"{name}.key")],
+                                        capture_output=True, text=True, timeout=PATIENCE)
+                self.assertEqual((result.returncode, result.stdout), (code, output), result.stderr)
+                self.assertRegex(result.stderr, r"\A\Z" if code == 0 else r"\Amodelarts-bridge: [^\n]*PERMISSION_DENIED: [^\n]+\n\Z")
+        result = subprocess.run([os.environ["BRIDGE"], "health", "--address", bridge.address, "--timeout=60s", "--tls",
+                                 "--ca-file", files.path("other_ca.pem")], capture_output=True, text=True, timeout=PATIENCE)
+        self.assertEqual((result.returncode, result.stdout), (1, ""), result.stderr)
+        self.assertIn("UNAVAILABLE: ", result.stderr)
+
     def test_wrong_arguments(self):
         bridge = self.start()
         for arguments, part in ((("--ca-file", files.path("ca.pem")), "--tls"), (("--tls-server-name", "x"), "--tls"),

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 BRIDGE = sys.argv.pop(1)
@@ -49,11 +50,11 @@ class TopLevel(Cli):
     def test_help_lists_the_commands(self):
         for flag in ("--help", "-h", "help"):
             text = self.printed(run(flag))
-            for command in ("serve", "call", "routes", "check", "version"):
+            for command in ("serve", "call", "health", "wait", "routes", "check", "version"):
                 self.assertRegex(text, rf"(?m)^  {command} ")
 
     def test_unknown_command_lists_the_commands(self):
-        self.refused(run("srve"), '"srve"', "serve, call, routes, check, version")
+        self.refused(run("srve"), '"srve"', "serve, call, health, wait, routes, check, version")
         self.refused(run("a\nb\x1b[31m"), r"a\u000Ab\u001B[31m")
         self.refused(run(""), '""')
 
@@ -65,10 +66,10 @@ class TopLevel(Cli):
 
     def test_help_of_a_command_is_its_own(self):
         self.assertEqual(self.printed(run("help", "call")), self.printed(run("call", "--help")))
-        self.refused(run("help", "srve"), '"srve"', "serve, call, routes")
+        self.refused(run("help", "srve"), '"srve"', "serve, call, health, wait, routes")
 
     def test_every_command_has_help(self):
-        for command in ("serve", "call", "routes", "check", "version"):
+        for command in ("serve", "call", "health", "wait", "routes", "check", "version"):
             for flag in ("--help", "-h"):
                 self.assertIn(f"modelarts-bridge {command}".replace(" serve", " [serve]"),
                               self.printed(run(command, flag)))
@@ -288,6 +289,55 @@ class Call(Cli):
                          "UpdateService")
         self.assertEqual((result.returncode, result.stdout), (64 + 4, ""), result.stderr)
         self.assertIn("error: DEADLINE_EXCEEDED (4)\n", result.stderr)
+
+
+class Health(Cli):
+    """"health" and "wait" without a bridge; test_health.py has them with one."""
+
+    def failed(self, result, *parts):
+        """Exit code 1, nothing on standard output, one line on standard error that says all of |parts|."""
+        self.assertEqual((result.returncode, result.stdout), (1, ""), result.stderr)
+        self.assertRegex(result.stderr, r"\Amodelarts-bridge: [^\n]+\n\Z")
+        for part in parts:
+            self.assertIn(part, result.stderr)
+
+    def test_bridge_that_does_not_run_is_not_healthy(self):
+        self.failed(run("health", "--address", f"127.0.0.1:{free_port()}"), "UNAVAILABLE: ")
+        self.failed(run("health", "--address=unix:/nonexistent/bridge.sock"), "UNAVAILABLE: ")
+
+    def test_wait_ends_at_its_timeout(self):
+        begin = time.monotonic()
+        result = run("wait", "--address", f"127.0.0.1:{free_port()}", "--timeout=300ms")
+        self.assertGreaterEqual(time.monotonic() - begin, 0.3)
+        self.failed(result, "not ready in time; last: UNAVAILABLE: ")
+        self.failed(run("wait", "--address", f"127.0.0.1:{free_port()}", "--timeout=1ms"), "not ready in time; last: ")
+
+    def test_server_that_never_answers_ends_with_the_timeout(self):
+        with socket.socket() as silent:
+            silent.bind(("127.0.0.1", 0))
+            silent.listen()
+            address = f"127.0.0.1:{silent.getsockname()[1]}"
+            for command, *parts in (("health", "DEADLINE_EXCEEDED: "), ("wait", "not ready in time; last: ")):
+                self.failed(run(command, "--address", address, "--timeout=200ms"), *parts)
+
+    def test_wrong_arguments_are_refused(self):
+        for command in ("health", "wait"):
+            with self.subTest(command):
+                for address in ("50051", "h:0", "unix:", "http://h:1"):
+                    self.refused(run(command, "--address", address), "--address", address)
+                self.refused(run(command, "--timeout=0ms"), "--timeout")
+                self.refused(run(command, "--timeout=1"), "--timeout")
+                self.refused(run(command, "--service="), "--service")
+                self.refused(run(command, "readiness"), '"readiness"')
+                self.refused(run(command, "--ca-file=/dev/null"), "need --tls")
+                self.refused(run(command, "--tls", "--tls-cert=/dev/null"), "--tls-key")
+                self.refused(run(command, "--tls", "--ca-file=/nonexistent/ca.pem"), "/nonexistent/ca.pem")
+                self.refused(run(command, "--tls", "--ca-file=/dev/null"), "--ca-file")
+
+    def test_settings_come_from_flags_alone(self):
+        address = f"127.0.0.1:{free_port()}"
+        result = run("health", "--address", address, env={PREFIX + "ADDRESS": "wrong", PREFIX + "TIMEOUT": "wrong"})
+        self.failed(result, "UNAVAILABLE")
 
 
 if __name__ == "__main__":

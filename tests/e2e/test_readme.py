@@ -94,7 +94,8 @@ class Example(Case):
         return result.stdout
 
     def shell(self, text, code=0):
-        text = text.replace("modelarts-bridge call", f"modelarts-bridge call --address {self.bridge.address}")
+        for command in ("call", "health", "wait"):
+            text = text.replace(f"modelarts-bridge {command}", f"modelarts-bridge {command} --address {self.bridge.address}")
         text = text.replace(SHOWN_UPSTREAM, self.sim.url)
         text = text.replace(SHOWN_ADMIN, self.bridge.events("admin_listening")[0]["address"])
         return self.execute(["sh", "-e", "-c", text], code, "")
@@ -142,7 +143,7 @@ class Example(Case):
 
 class Readme(Example):
     def test_examples(self):
-        self.assertEqual(self.run_examples("README.md", "build/python"), 10)
+        self.assertEqual(self.run_examples("README.md", "build/python"), 11)
 
     def test_log_lines(self):
         for service_id in ("demo-service", "no-such-service"):
@@ -273,7 +274,7 @@ class Tables(unittest.TestCase):
 
     def test_every_flag_exists(self):
         known = {"--help", *re.findall(r"--[a-z][a-z0-9-]*", read("deploy/quickstart.sh"))}
-        for command in ("serve", "call", "routes", "check"):
+        for command in ("serve", "call", "health", "wait", "routes", "check"):
             known.update(re.findall(r"^  (--[a-z0-9-]+)", output_of(os.environ["BRIDGE"], command, "--help"), re.M))
         known.update(re.findall(r"(--[a-z0-9-]+)", output_of(os.environ["SIM"], "--help")))
         foreign = r"\b(protoc|cmake|go mod|buf|apt-get) "
