@@ -358,6 +358,7 @@ check 'TLS: nothing is without that file' bundle_is_unreadable
 
 check 'serve: starts' serve plain --admin-listen 127.0.0.1:9090
 check 'serve: user 65532, no capabilities, process 1, read-only root' is_confined
+check 'serve: health' docker exec plain "$program" health
 check 'serve: answers a call' logs_of 127.0.0.1:50051
 check 'serve: answers a call at a name' logs_of dns.test:50051
 check 'serve: SIGTERM ends it with 0' stops plain
