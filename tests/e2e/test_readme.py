@@ -17,7 +17,8 @@ from modelarts.v1.service_update_log_pb2 import LOG_RESULT_SUCCESS
 from reflection import Reflection
 
 ROOT = os.environ["ROOT"]
-PAGES = ("README.md", "bridge/README.md", "proto/README.md", "CHANGELOG.md")
+PAGES = ("README.md", "bridge/README.md", "proto/README.md", "CHANGELOG.md", "deploy/README.md",
+         "deploy/docker/README.md", "deploy/kubernetes/README.md", "deploy/systemd/README.md")
 SHOWN_ADDRESS = "127.0.0.1:50051"
 SHOWN_ADMIN = "127.0.0.1:9090"
 SHOWN_UPSTREAM = "http://127.0.0.1:8080"
@@ -273,11 +274,13 @@ class Tables(unittest.TestCase):
         self.assertEqual(shown, [[method.rsplit("/")[-1], verb, path] for method, verb, path, *_ in routes])
 
     def test_every_flag_exists(self):
-        known = {"--help", *re.findall(r"--[a-z][a-z0-9-]*", read("deploy/quickstart.sh"))}
+        known = {"--help"}
+        for script in ("deploy/quickstart.sh", "deploy/docker/build.sh"):
+            known.update(re.findall(r"--[a-z][a-z0-9-]*", read(script)))
         for command in ("serve", "call", "health", "wait", "routes", "check"):
             known.update(re.findall(r"^  (--[a-z0-9-]+)", output_of(os.environ["BRIDGE"], command, "--help"), re.M))
         known.update(re.findall(r"(--[a-z0-9-]+)", output_of(os.environ["SIM"], "--help")))
-        foreign = r"\b(protoc|cmake|go mod|buf|apt-get) "
+        foreign = r"\b(protoc|cmake|go mod|buf|apt-get|docker|podman|kubectl|systemctl|systemd-[a-z]+) "
         count = 0
         for page in PAGES:
             for line in re.sub(r"\\\n", " ", read(page)).splitlines():
