@@ -13,7 +13,7 @@
 #define PAUSE_MS 100
 
 /* How long "wait" gives one question: a bridge that hangs may be started anew meanwhile. */
-#define QUESTION_MS 1000
+#define QUESTION_MS 5000
 
 /* What one question may take in memory. */
 #define ARENA_MAX_BYTES ((size_t)1 << 20)
@@ -130,7 +130,9 @@ static bool fail_answer(const struct br_client_answer *answer, struct br_status 
     br_buf_init(&text, BR_STATUS_MSG_CAP);
     /* What does not fit is left out. */
     enum br_buf_result result = br_terminal_text(&text, answer->message, strlen(answer->message));
-    (void)br_status_set(st, BR_UNAVAILABLE, "GRPC_FAILED", "%s: %s", br_code_name((enum br_code)answer->code),
+    /* INVALID_ARGUMENT is for our own arguments. */
+    enum br_code code = answer->code == BR_INVALID_ARGUMENT ? BR_UNKNOWN : (enum br_code)answer->code;
+    (void)br_status_set(st, code, "GRPC_FAILED", "%s: %s", br_code_name((enum br_code)answer->code),
                         result == BR_BUF_OK && text.data != NULL ? text.data : "no message");
     br_buf_finish(&text);
     return false;
@@ -213,29 +215,44 @@ static void pause_ms(int64_t ms)
     (void)nanosleep(&time, NULL);
 }
 
+/*
+ * Asks once more, within |left_ms|; |last| receives what it saw, unless the end of the wait cut the question off and
+ * there is a better one.
+ */
+static bool ask_again(const struct health_settings *settings, int64_t left_ms, struct br_status *last)
+{
+    struct br_status st;
+    const char *status;
+    bool is_cut = left_ms < QUESTION_MS;
+    if (ask_once(settings, is_cut ? left_ms : QUESTION_MS, &status, &st)) {
+        (void)br_status_set(last, BR_UNAVAILABLE, "GRPC_FAILED", "%s", status);
+        return status == serving;
+    }
+    if (!is_cut || st.code != BR_DEADLINE_EXCEEDED || last->code == BR_OK) {
+        *last = st;
+    }
+    return false;
+}
+
 static int wait_for(const struct health_settings *settings)
 {
     int64_t end_ms = now_ms() + settings->timeout_ms;
     int64_t left_ms = settings->timeout_ms;
-    struct br_status st;
+    struct br_status last = {.code = BR_OK};
     do {
-        const char *status;
-        if (!ask_once(settings, left_ms < QUESTION_MS ? left_ms : QUESTION_MS, &status, &st)) {
-            if (exit_code_of(&st) == BR_EXIT_USAGE) {
-                return br_cmd_fail(BR_EXIT_USAGE, &st);
-            }
-        } else if (status == serving) {
-            (void)puts(status);
+        if (ask_again(settings, left_ms, &last)) {
+            (void)puts(serving);
             return BR_EXIT_OK;
-        } else {
-            (void)br_status_set(&st, BR_UNAVAILABLE, "GRPC_FAILED", "%s", status);
+        }
+        if (exit_code_of(&last) == BR_EXIT_USAGE) {
+            return br_cmd_fail(BR_EXIT_USAGE, &last);
         }
         left_ms = end_ms - now_ms();
         pause_ms(left_ms < 0 ? 0 : left_ms < PAUSE_MS ? left_ms : PAUSE_MS);
         left_ms = end_ms - now_ms();
     } while (left_ms > 0);
-    br_status_prefix(&st, "not ready in time; last");
-    return br_cmd_fail(BR_EXIT_FAILED, &st);
+    br_status_prefix(&last, "not ready in time; last");
+    return br_cmd_fail(BR_EXIT_FAILED, &last);
 }
 
 static int run(const char *usage, const struct br_settings *table, int argc, char **argv,

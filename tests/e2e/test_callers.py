@@ -403,7 +403,7 @@ class Client(Case):
     def test_health_commands(self):
         """They are callers like any other."""
         bridge = self.start_tls("--allow-caller", DNS, client_ca="ca")
-        for command, arguments in (("health", ("--timeout=60s",)), ("wait", ("--timeout=2s",))):
+        for command, arguments in (("health", ("--timeout=60s",)), ("wait", ("--timeout=5s",))):
             for name, code, output in (("client", 0, "SERVING\n"), ("stranger", 1, "")):
                 result = subprocess.run([os.environ["BRIDGE"], command, "--address", bridge.address, *arguments, "--tls",
                                          "--ca-file", files.path("ca.pem"), "--tls-cert", files.path(f"{name}.pem"),
