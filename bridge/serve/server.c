@@ -14,9 +14,6 @@
 /* Requests for calls that wait in core on each shard, so that a burst finds a queue ready. */
 #define WAITING_REQUESTS 16
 
-/* Bytes of a call's metadata: the gateway takes headers of 32 KiB, a token may fill one. wire_facts.md section 3. */
-#define MAX_METADATA_BYTES (64 << 10)
-
 /* Core's errors show from here on; before, those of a start that fails are told in our own words. */
 static atomic_bool core_may_warn;
 
@@ -102,7 +99,7 @@ static grpc_server *create_core(const struct br_server_config *config)
     const struct br_server_connections *connections = &config->connections;
     grpc_arg args[] = {
         integer_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)config->max_request_bytes),
-        integer_arg(GRPC_ARG_MAX_METADATA_SIZE, MAX_METADATA_BYTES),
+        integer_arg(GRPC_ARG_MAX_METADATA_SIZE, BR_MAX_METADATA_BYTES),
         /* A second bridge on the same port is an error to be told, not half of the calls gone. */
         integer_arg(GRPC_ARG_ALLOW_REUSEPORT, 0),
         /* Identity alone: a compressed message could unfold far beyond the ceiling on its size. */

@@ -356,6 +356,24 @@ static bool check_caller(struct br_slot *slot, struct br_status *st)
     return allowed;
 }
 
+/*
+ * Core holds a caller to the ceiling only once that has acknowledged the settings which tell it, and in each frame by
+ * itself; and a header of kilobytes takes a byte when it is sent again.
+ * Source: RFC 9113 section 6.5.2 for what an entry counts.
+ */
+static bool check_metadata(const struct br_slot *slot, struct br_status *st)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < slot->metadata.count; i++) {
+        const grpc_metadata *entry = &slot->metadata.metadata[i];
+        bytes += GRPC_SLICE_LENGTH(entry->key) + GRPC_SLICE_LENGTH(entry->value) + 32;
+    }
+    return bytes <= BR_MAX_METADATA_BYTES ||
+           br_status_set(st, BR_RESOURCE_EXHAUSTED, "METADATA_TOO_LARGE",
+                         "the call's metadata has %zu bytes; at most %d are accepted", bytes,
+                         BR_MAX_METADATA_BYTES);
+}
+
 /* Returns how many calls there are now, this one included: of local methods, or of all others. */
 static long count_call(struct br_slot *slot)
 {
@@ -402,7 +420,7 @@ static void take_call(struct br_slot *slot)
         (void)br_status_set(&st, BR_UNIMPLEMENTED, "METHOD_UNKNOWN", "the bridge has no method %.*s",
                             (int)(len < 256 ? len : 256), path);
         br_call_refuse(slot->call, &st);
-    } else if (!admit(slot, count, &st)) {
+    } else if (!check_metadata(slot, &st) || !admit(slot, count, &st)) {
         br_call_refuse(slot->call, &st);
     } else if (slot->method->client_streaming) {
         br_stream_open(slot);

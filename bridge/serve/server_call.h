@@ -18,6 +18,9 @@
 #include <stdatomic.h>
 #include <sys/queue.h>
 
+/* Bytes of a call's metadata: the gateway takes headers of 32 KiB, a token may fill one. wire_facts.md section 3. */
+#define BR_MAX_METADATA_BYTES (64 << 10)
+
 struct br_slot;
 struct br_stream; /* serve/server_local.h */
 

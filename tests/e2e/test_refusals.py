@@ -1,9 +1,11 @@
 """Requests that must not go out: each a clear status, nothing upstream, the process as healthy as before."""
+import socket
+import struct
 import unittest
 
 import grpc
 
-from harness import Case, Failure, SMALL_QUARANTINE, TOKEN, attempt
+from harness import Case, Failure, PATIENCE, SMALL_QUARANTINE, TOKEN, attempt, wait_until
 from modelarts.v1 import modelarts_service_pb2 as pb, service_config_pb2, service_settings_pb2
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
@@ -20,6 +22,16 @@ def varint(value):
 def field(number, payload):
     """A length-delimited field."""
     return varint(number << 3 | 2) + varint(len(payload)) + payload
+
+
+def literal(opening, name, value):
+    """A header field with a name of its own; RFC 7541 sections 5.1 and 6.2."""
+    size = bytes([len(value)]) if len(value) < 127 else b"\x7f" + varint(len(value) - 127)
+    return opening + bytes([len(name)]) + name + size + value
+
+
+def frame(kind, flags, stream, payload):
+    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
 
 
 def number_of(message, name):
@@ -164,6 +176,28 @@ class Refusals(Case):
         with self.assertRaises(grpc.RpcError) as raised:
             call(iter(()), timeout=30, metadata=(TOKEN,))
         self.assertEqual(raised.exception.code(), INVALID)
+
+    def call_with_metadata_of(self, size):
+        """
+        The reason of a call whose metadata takes |size| bytes, by RFC 9113 section 6.5.2. The caller never acknowledges the
+        bridge's SETTINGS, so gRPC does not hold it to them; and it sends a long header once, then as a reference of a byte.
+        """
+        known, count = literal(b"\x40", b"tracestate", b"a" * 3900), 16
+        fill = size - count * (10 + 3900 + 32) - (4 + 32)
+        block = b"".join(literal(b"\x10", name, value) for name, value in (
+            (b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/modelarts.v1.ModelArtsService/UpdateService"),
+            (b":authority", b"bridge"), (b"content-type", b"application/grpc"), (b"te", b"trailers"), (b"fill", b"a" * fill)))
+        block += known + b"\xbe" * (count - 1)
+        before = len(self.bridge.events("call"))
+        host, port = self.bridge.address.rsplit(":", 1)
+        with socket.create_connection((host, int(port)), timeout=PATIENCE) as connection:
+            connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"") + frame(1, 4, 1, block) +
+                               frame(0, 1, 1, bytes(5)))
+            return wait_until(lambda: self.bridge.events("call")[before:], "the call")[0]["reason"]
+
+    def test_metadata_ceiling_holds_for_callers_that_ignore_it(self):
+        self.assertEqual(self.call_with_metadata_of(65536), "VALIDATION_FAILED")
+        self.assertEqual(self.call_with_metadata_of(65537), "METADATA_TOO_LARGE")
 
     def test_compressed_message_is_refused(self):
         """It could unfold far beyond the ceiling on a message."""
