@@ -1,3 +1,4 @@
+#include "base/process.h"
 #include "cmd/cmd.h"
 #include "translate/violation.h"
 
@@ -86,6 +87,7 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    br_process_protect();
     /* A process may be started without even its name. */
     int code = argc > 0 ? run(argc - 1, argv + 1) : run(0, argv);
     /* An answer that did not reach its reader is not a success. */

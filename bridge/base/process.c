@@ -4,7 +4,9 @@
 #include "base/parse.h"
 
 #include <dirent.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -83,4 +85,12 @@ int64_t br_process_start_us(void)
     }
     int64_t age_us = now_us(CLOCK_BOOTTIME) - ticks * 1000000 / sysconf(_SC_CLK_TCK);
     return now_us(CLOCK_REALTIME) - age_us;
+}
+
+void br_process_protect(void)
+{
+    /* None of these can fail with such arguments. */
+    (void)prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L);
+    (void)unsetenv("SSLKEYLOGFILE");
+    (void)unsetenv("GRPC_TRACE");
 }

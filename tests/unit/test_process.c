@@ -100,6 +100,22 @@ static void test_start_is_before_now_and_after_the_tests_start(void **state)
     assert_int_equal(prctl(PR_SET_NAME, before), 0);
 }
 
+static void test_protect_ends_dumps_and_what_libraries_write_down(void **state)
+{
+    (void)state;
+    assert_int_equal(prctl(PR_SET_DUMPABLE, 1L, 0L, 0L, 0L), 0);
+    assert_int_equal(setenv("SSLKEYLOGFILE", "/nonexistent/keys", 1), 0);
+    assert_int_equal(setenv("GRPC_TRACE", "all", 1), 0);
+    br_process_protect();
+    assert_int_equal(prctl(PR_GET_DUMPABLE, 0L, 0L, 0L, 0L), 0);
+    assert_null(getenv("SSLKEYLOGFILE"));
+    assert_null(getenv("GRPC_TRACE"));
+    /* The files of /proc that usage and start are read from belong to root now. */
+    assert_true(usage().open_fds > 0);
+    assert_true(usage().resident_bytes > 0);
+    assert_true(br_process_start_us() > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +124,7 @@ int main(void)
         cmocka_unit_test(test_usage_grows_with_memory),
         cmocka_unit_test(test_usage_tells_the_time_of_the_processor),
         cmocka_unit_test(test_start_is_before_now_and_after_the_tests_start),
+        cmocka_unit_test(test_protect_ends_dumps_and_what_libraries_write_down),
     };
     program_start_us = clock_us(CLOCK_REALTIME);
     return cmocka_run_group_tests(tests, NULL, NULL);
