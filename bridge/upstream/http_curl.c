@@ -258,12 +258,15 @@ static unsigned set_exchange(struct client *client, struct transfer *transfer)
 {
     CURL *easy = transfer->easy;
     struct br_http_exchange *exchange = transfer->base.exchange;
+    bool is_https = strncasecmp(exchange->url, "https:", 6) == 0;
     /* Over plain HTTP there is no ALPN, so nothing to wait for. */
-    bool multiplexes = client->config.http2 && strncasecmp(exchange->url, "https:", 6) == 0;
+    bool multiplexes = client->config.http2 && is_https;
     unsigned bad = br_http_curl_easy_set_request(easy, exchange);
     bad |= curl_easy_setopt(easy, CURLOPT_URL, exchange->url);
     bad |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
     bad |= curl_easy_setopt(easy, CURLOPT_PIPEWAIT, multiplexes ? 1L : 0L);
+    /* A proxy of the environment tunnels https; of plain HTTP it would read all, the token included. */
+    bad |= curl_easy_setopt(easy, CURLOPT_NOPROXY, is_https ? NULL : "*");
     bad |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, exchange->failure_text);
     bad |= curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
     bad |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);

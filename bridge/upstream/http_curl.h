@@ -2,7 +2,8 @@
  * The curl client: a thread with a curl multi handle, its connection pool, and a queue of exchanges.
  *
  * One per shard. Redirects are never followed, only http and https are spoken, certificates are always
- * verified, TLS 1.2 or newer, HTTP/2 by ALPN where |http2| says so.
+ * verified, TLS 1.2 or newer, HTTP/2 by ALPN where |http2| says so. A proxy that the environment names (https_proxy,
+ * all_proxy, no_proxy) is used for https alone.
  *
  * Threads: create and destroy by the owner; submit and cancel by any one thread at a time per exchange;
  *          |done| on the client's thread; stats on any.
