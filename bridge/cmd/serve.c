@@ -24,14 +24,22 @@ static const char usage[] =
     "Exit codes: 0 after a drain, 2 a wrong setting (one line tells), 1 anything else.\n"
     "A flag has precedence over its environment variable.\n";
 
+/* Two lines of one event, and each matters. */
+static void warn_not_encrypted(const struct br_upstream_url *url, const char *meaning)
+{
+    const struct br_log_field fields[] = {br_log_text("upstream", url->origin),
+                                          br_log_text("meaning", meaning)};
+    if (url->is_exposed) {
+        br_log_always(BR_LOG_WARN, "upstream_not_encrypted", fields, 2);
+    }
+}
+
 /* |admin| NULL: there is none. Only now: a start that fails says so in one line, and nothing else. */
 static void log_start(const struct br_serve_settings *settings, const struct br_admin *admin,
                       const struct br_server *server)
 {
-    if (settings->upstream.is_exposed) {
-        BR_LOG(BR_LOG_WARN, "upstream_not_encrypted", br_log_text("upstream", settings->upstream.origin),
-               br_log_text("meaning", "plain http: tokens travel readable; use https"));
-    }
+    warn_not_encrypted(&settings->upstream, "plain http: tokens travel readable; use https");
+    warn_not_encrypted(&settings->iam, "plain http: the password travels readable; use https");
     BR_LOG(BR_LOG_INFO, "upstream", br_log_text("origin", settings->upstream.origin),
            br_log_text("version", br_version()));
     if (admin != NULL) {

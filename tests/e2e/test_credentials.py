@@ -155,6 +155,13 @@ class Tokens(Credentials):
             self.assertEqual(self.sim.journal(), [])
             self.assertGreaterEqual(len(bridge.events("token_fetch_failed")), 1)
 
+    def test_plain_http_to_other_hosts_is_warned_of(self):
+        for iam, upstream, warned in (("http://iam.invalid", "http://modelarts.invalid", ["http://modelarts.invalid", "http://iam.invalid"]),
+                                      ("http://iam.invalid", "https://modelarts.invalid", ["http://iam.invalid"]),
+                                      ("https://iam.invalid", "http://127.0.0.1:9", [])):
+            bridge, _ = self.start_token(self.token_folder(), iam=iam, url=upstream)
+            self.assertEqual([e["upstream"] for e in bridge.events("upstream_not_encrypted")], warned)
+
     def test_iam_comes_back(self):
         _, stub = self.start_token(self.token_folder(username="iam-fault-flaky-1-503"))
         self.fails(self.update(stub), C.UNAVAILABLE, "TOKEN_UNAVAILABLE")
