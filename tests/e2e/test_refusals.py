@@ -177,27 +177,44 @@ class Refusals(Case):
             call(iter(()), timeout=30, metadata=(TOKEN,))
         self.assertEqual(raised.exception.code(), INVALID)
 
-    def call_with_metadata_of(self, size):
+    def send_call(self, entries, repeated, count):
         """
-        The reason of a call whose metadata takes |size| bytes, by RFC 9113 section 6.5.2. The caller never acknowledges the
-        bridge's SETTINGS, so gRPC does not hold it to them; and it sends a long header once, then as a reference of a byte.
+        A connection on which a call is under way: its |entries| of metadata, and one of 3,900 bytes |count| times, which goes out
+        once and then as a reference of one byte. This caller never acknowledges the bridge's SETTINGS, so gRPC does not hold it
+        to them.
         """
-        known, count = literal(b"\x40", b"tracestate", b"a" * 3900), 16
-        fill = size - count * (10 + 3900 + 32) - (4 + 32)
-        block = b"".join(literal(b"\x10", name, value) for name, value in (
-            (b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/modelarts.v1.ModelArtsService/UpdateService"),
-            (b":authority", b"bridge"), (b"content-type", b"application/grpc"), (b"te", b"trailers"), (b"fill", b"a" * fill)))
-        block += known + b"\xbe" * (count - 1)
-        before = len(self.bridge.events("call"))
+        fields = {b":method": b"POST", b":scheme": b"http", b":path": b"/modelarts.v1.ModelArtsService/UpdateService",
+                  b":authority": b"bridge", b"content-type": b"application/grpc", b"te": b"trailers", **entries}
+        block = b"".join(literal(b"\x10", name, value) for name, value in fields.items())
+        block += literal(b"\x40", repeated, b"a" * 3900) + b"\xbe" * (count - 1)
         host, port = self.bridge.address.rsplit(":", 1)
-        with socket.create_connection((host, int(port)), timeout=PATIENCE) as connection:
-            connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"") + frame(1, 4, 1, block) +
-                               frame(0, 1, 1, bytes(5)))
-            return wait_until(lambda: self.bridge.events("call")[before:], "the call")[0]["reason"]
+        connection = socket.create_connection((host, int(port)), timeout=PATIENCE)
+        self.addCleanup(connection.close)
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"") + frame(1, 4, 1, block) +
+                           frame(0, 1, 1, bytes(5)))
+        return connection
+
+    def call_with_metadata_of(self, size):
+        """The reason of a call whose metadata takes |size| bytes, by RFC 9113 section 6.5.2."""
+        before = len(self.bridge.events("call"))
+        fill = size - 16 * (10 + 3900 + 32) - (4 + 32)
+        self.send_call({b"fill": b"a" * fill}, b"tracestate", 16)
+        return wait_until(lambda: self.bridge.events("call")[before:], "the call")[0]["reason"]
 
     def test_metadata_ceiling_holds_for_callers_that_ignore_it(self):
         self.assertEqual(self.call_with_metadata_of(65536), "VALIDATION_FAILED")
         self.assertEqual(self.call_with_metadata_of(65537), "METADATA_TOO_LARGE")
+
+    def test_metadata_beyond_every_ceiling_of_grpc(self):
+        """CVE-2023-1428: with one of these headers before it, some versions of gRPC abort."""
+        for entries in ({}, {b"te": b"x"}, {b":scheme": b"x"}, {b"grpclb_client_stats": b"x"}):
+            connection = self.send_call(entries, b"more", 10000)
+            answer = b""
+            while b"exceeds limit" not in answer:
+                piece = connection.recv(65536)
+                self.assertNotEqual(piece, b"", f"{entries}: {answer}")
+                answer += piece
+            self.assertTrue(self.bridge.alive())
 
     def test_compressed_message_is_refused(self):
         """It could unfold far beyond the ceiling on a message."""
