@@ -17,8 +17,8 @@ from modelarts.v1.service_update_log_pb2 import LOG_RESULT_SUCCESS
 from reflection import Reflection
 
 ROOT = os.environ["ROOT"]
-PAGES = ("README.md", "bridge/README.md", "proto/README.md", "CHANGELOG.md", "deploy/README.md",
-         "deploy/docker/README.md", "deploy/kubernetes/README.md", "deploy/systemd/README.md")
+PAGES = ("README.md", "bridge/README.md", "bridge/SECURITY.md", "proto/README.md", "CHANGELOG.md",
+         "deploy/README.md", "deploy/docker/README.md", "deploy/kubernetes/README.md", "deploy/systemd/README.md")
 SHOWN_ADDRESS = "127.0.0.1:50051"
 SHOWN_ADMIN = "127.0.0.1:9090"
 SHOWN_UPSTREAM = "http://127.0.0.1:8080"
@@ -378,6 +378,23 @@ class Tables(unittest.TestCase):
                     headings = re.findall(r"^#+ (.*)$", read(path), re.M)
                     self.assertIn(anchor, [re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings], page)
         self.assertGreater(count, 40)
+
+    def test_names_that_are_linked_stand_in_their_file(self):
+        count = 0
+        for page in PAGES:
+            for name, target in re.findall(r"\[([\w-]*[_-][\w-]*|\w+_\w+)\]\(([^)\s#]+)\)", read(page)):
+                text = read(os.path.join(os.path.dirname(page), target))
+                definition = rf"\b{name}\b" if not name.startswith("test_") else rf"\b{name}\((?:self|void \*\*state)"
+                self.assertTrue(re.search(definition, text), f"{page}: {name} is not in {target}")
+                count += 1
+        self.assertGreater(count, 90)
+
+    def test_what_is_said_not_to_be_used_is_not(self):
+        names = checked("bridge/SECURITY.md", "unused").split()
+        self.assertGreater(len(names), 20)
+        for path, text in sources():
+            for name in names:
+                self.assertNotIn(name, text, path)
 
 
 if __name__ == "__main__":
