@@ -1,4 +1,4 @@
-/* The admin port over real sockets on loopback. Linked with -Wl,--wrap=calloc. */
+/* The admin port over real sockets on loopback. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -19,21 +19,12 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "alloc_fault.h"
 #include "base/parse.h"
 #include "serve/admin.h"
 
 /* More than any answer here. */
 #define ANSWER_CAP ((size_t)16384)
-
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-
-static atomic_bool calloc_fails;
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return calloc_fails ? NULL : __real_calloc(count, size);
-}
 
 struct fixture {
     struct br_admin *admin;
@@ -525,9 +516,9 @@ static void test_after_is_called_once_for_each_answer(void **state)
 static void test_request_without_memory_does_no_harm(void **state)
 {
     struct fixture *f = *state;
-    atomic_store(&calloc_fails, true);
+    alloc_fault_all_after(0);
     const char *answer = ask(f, "GET /text HTTP/1.1\r\nHost: a\r\n\r\n");
-    atomic_store(&calloc_fails, false);
+    (void)alloc_fault_end();
     assert_string_equal(answer, "");
     assert_status(ask(f, "GET /text HTTP/1.1\r\nHost: a\r\n\r\n"), 200);
 }
@@ -703,9 +694,9 @@ static void test_create_without_memory_fails(void **state)
     struct br_admin *admin = NULL;
     struct br_status st;
     const struct br_admin_config config = make_config(f, "127.0.0.1:0");
-    calloc_fails = true;
+    alloc_fault_all_after(0);
     bool created = br_admin_create(&config, &admin, &st);
-    calloc_fails = false;
+    (void)alloc_fault_end();
     assert_false(created);
     assert_null(admin);
     assert_int_equal(st.code, BR_RESOURCE_EXHAUSTED);

@@ -4,6 +4,7 @@
 #ifndef TESTS_UNIT_AUTH_TOKEN_CHECK_H
 #define TESTS_UNIT_AUTH_TOKEN_CHECK_H
 
+#include "alloc_fault.h"
 #include "auth_check.h"
 
 #include "upstream/auth_token.h"
@@ -169,40 +170,10 @@ struct fixture {
 static uint32_t next_random;
 static bool watching; /* what is released */
 static size_t leak_count;
-static size_t alloc_limit = SIZE_MAX; /* calls of malloc and strdup until one fails */
 
 static inline uint32_t test_random(void)
 {
     return next_random;
-}
-
-static inline bool test_alloc_fails(void)
-{
-    if (alloc_limit == SIZE_MAX || alloc_limit-- > 0)
-        return false;
-    alloc_limit = SIZE_MAX;
-    return true;
-}
-
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_malloc(size_t size)
-{
-    return test_alloc_fails() ? NULL : __real_malloc(size);
-}
-
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return test_alloc_fails() ? NULL : __real_calloc(count, size);
-}
-
-char *__real_strdup(const char *text);
-char *__wrap_strdup(const char *text);
-char *__wrap_strdup(const char *text)
-{
-    return test_alloc_fails() ? NULL : __real_strdup(text);
 }
 
 void __real_free(void *memory);
@@ -264,7 +235,7 @@ static inline int tear_down(void **state)
     br_auth_token_destroy(f->auth);
     br_credentials_destroy(f->credentials);
     watching = false;
-    alloc_limit = SIZE_MAX;
+    (void)alloc_fault_end();
     test_output_end(&f->output);
     assert_int_equal(leak_count, 0);
     for (size_t i = 0; i < CALLS_MAX; i++)

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 
+#include "alloc_fault.h"
 #include "auth_check.h"
 
 #include "upstream/auth_aksk.h"
@@ -25,15 +26,6 @@ struct fixture {
     struct br_headers headers;
     struct br_error error;
 };
-
-static bool calloc_fails;
-
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return calloc_fails ? NULL : __real_calloc(count, size);
-}
 
 static int set_up(void **state)
 {
@@ -207,9 +199,9 @@ static void test_create_without_memory_fails(void **state)
 {
     struct fixture *f = *state;
     struct br_status st;
-    calloc_fails = true;
+    alloc_fault_all_after(0);
     assert_false(br_auth_aksk_create(&f->config, &f->auth, &st));
-    calloc_fails = false;
+    (void)alloc_fault_end();
     assert_string_equal(st.reason, "OUT_OF_MEMORY");
     assert_null(f->auth);
 }

@@ -65,7 +65,7 @@ static void test_apply_without_room_in_arena_refuses(void **state)
 static void test_apply_without_memory_refuses_and_starts_nothing(void **state)
 {
     struct fixture *f = *state;
-    alloc_limit = 0;
+    alloc_fault_once_after(0);
     expect_refused(&f->calls[0], BR_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", -1);
     assert_int_equal(f->iam.fetch_count, 0);
     fetch_first(f);
@@ -78,7 +78,7 @@ static void test_create_without_memory_fails(void **state)
     struct br_auth *auth = NULL;
     struct br_status st;
     for (size_t i = 0; i < 2; i++) {
-        alloc_limit = i;
+        alloc_fault_once_after(i);
         assert_false(br_auth_token_create(&config, &auth, &st));
         assert_string_equal(st.reason, "OUT_OF_MEMORY");
         assert_null(auth);
@@ -214,7 +214,7 @@ static void test_apply_without_memory_for_renewal_grants(void **state)
     /* Neither the arena's first block nor the look at the files is what fails. */
     assert_non_null(br_arena_alloc(&f->calls[1].arena, 0));
     br_credentials_give_back(f->credentials, br_credentials_take(f->credentials));
-    alloc_limit = 0;
+    alloc_fault_once_after(0);
     expect_granted(&f->calls[1], TOKEN);
     assert_int_equal(f->iam.fetch_count, 1);
     expect_granted(&f->calls[1], TOKEN);

@@ -3,6 +3,8 @@
 
 #include "auth_token_check.h"
 
+#include <cjson/cJSON.h>
+
 static void expect_unavailable(struct test_call *call, int64_t retry_after_ms)
 {
     expect_refused(call, BR_UNAVAILABLE, "TOKEN_UNAVAILABLE", retry_after_ms);
@@ -123,9 +125,59 @@ static void test_fetch_without_memory_for_token_does_not_help(void **state)
     struct br_http_exchange *fetch = fake_iam_take(&f->iam.fetch);
     fake_iam_collect(fetch, 201, "X-Subject-Token: " TOKEN "\n",
                      "{\"token\":{\"expires_at\":\"" DAY_LATER "\"}}");
-    alloc_limit = 0;
+    alloc_fault_once_after(0);
     fetch->done(fetch);
     expect_unavailable(&f->calls[0], 0);
+}
+
+/* ---- Memory ---- */
+
+/* Each allocation of a call's first look fails in its turn: refused, and nothing is under way. */
+static void test_apply_each_failed_allocation_refuses(void **state)
+{
+    struct fixture *f = *state;
+    size_t count = 0;
+    for (;; count++) {
+        br_arena_finish(&f->calls[0].arena);
+        br_arena_init(&f->calls[0].arena, (size_t)1 << 20);
+        alloc_fault_once_after(count);
+        enum br_auth_result result = test_call_apply(&f->calls[0]);
+        if (!alloc_fault_end()) {
+            assert_int_equal(result, BR_AUTH_PENDING);
+            break;
+        }
+        assert_int_equal(result, BR_AUTH_REFUSED);
+        assert_int_equal(f->calls[0].error.st.code, BR_RESOURCE_EXHAUSTED);
+        assert_string_equal(f->calls[0].error.st.reason, "OUT_OF_MEMORY");
+        assert_int_equal(f->iam.fetch_count, 0);
+    }
+    assert_true(count > 0);
+    fake_iam_give(&f->iam, TOKEN, DAY_LATER);
+    expect_granted(&f->calls[0], TOKEN);
+}
+
+/* Each allocation while IAM's answer is read fails in its turn: the next fetch helps. */
+static void test_fetch_each_failed_allocation_does_not_help(void **state)
+{
+    struct fixture *f = *state;
+    static const char body[] = "{\"token\":{\"expires_at\":\"" DAY_LATER "\"}}";
+    cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = malloc, .free_fn = free}); /* those that may fail */
+    size_t count = 0;
+    for (bool failed = true; failed; count++) {
+        expect_pending(&f->calls[0]);
+        struct br_http_exchange *fetch = fake_iam_take(&f->iam.fetch);
+        fake_iam_collect(fetch, 201, "X-Subject-Token: " TOKEN "\n", body);
+        alloc_fault_once_after(count);
+        fetch->done(fetch);
+        failed = alloc_fault_end();
+        assert_int_equal(f->calls[0].ready_count, 1);
+        if (failed) {
+            expect_unavailable(&f->calls[0], 0);
+        }
+    }
+    cJSON_InitHooks(NULL);
+    assert_true(count > 2);
+    expect_granted(&f->calls[0], TOKEN);
 }
 
 /* ---- The pause ---- */
@@ -292,6 +344,8 @@ int main(void)
         TEST(test_fetch_statuses_that_do_not_help),
         TEST(test_fetch_transport_failures_do_not_help),
         TEST(test_fetch_without_memory_for_token_does_not_help),
+        TEST(test_apply_each_failed_allocation_refuses),
+        TEST(test_fetch_each_failed_allocation_does_not_help),
         TEST(test_pause_doubles_up_to_its_ceiling_and_starts_over_after_success),
         TEST(test_pause_is_drawn_from_zero),
         TEST(test_pause_is_what_iam_asks_for_and_some_more),

@@ -1,4 +1,3 @@
-/* Linked with -Wl,--wrap=realloc. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -9,22 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alloc_fault.h"
 #include "base/buf.h"
-
-void *__real_realloc(void *old, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-static bool realloc_fails;
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    return realloc_fails ? NULL : __real_realloc(old, size);
-}
 
 static int reset(void **state)
 {
     (void)state;
-    realloc_fails = false;
+    (void)alloc_fault_end();
     return 0;
 }
 
@@ -82,7 +72,7 @@ static void test_append_without_ceiling_refuses_what_no_size_holds(void **state)
     assert_int_equal(br_buf_puts(&buf, "abc"), BR_BUF_OK);
     assert_int_equal(br_buf_append(&buf, "", SIZE_MAX), BR_BUF_FULL);
     assert_int_equal(br_buf_append(&buf, "", SIZE_MAX - 3), BR_BUF_FULL);
-    realloc_fails = true;
+    alloc_fault_all_after(0);
     assert_int_equal(br_buf_append(&buf, "", SIZE_MAX - 4), BR_BUF_NO_MEMORY);
     assert_string_equal(buf.data, "abc");
     br_buf_finish(&buf);
@@ -95,12 +85,12 @@ static void test_append_no_memory_keeps_the_buffer(void **state)
     char text[1000];
     memset(text, 'x', sizeof text);
     br_buf_init(&buf, 10000);
-    realloc_fails = true;
+    alloc_fault_all_after(0);
     assert_int_equal(br_buf_puts(&buf, "abc"), BR_BUF_NO_MEMORY);
     assert_null(buf.data);
-    realloc_fails = false;
+    (void)alloc_fault_end();
     assert_int_equal(br_buf_puts(&buf, "abc"), BR_BUF_OK);
-    realloc_fails = true;
+    alloc_fault_all_after(0);
     assert_int_equal(br_buf_append(&buf, text, sizeof text), BR_BUF_NO_MEMORY);
     assert_int_equal(br_buf_printf(&buf, "%1000d", 1), BR_BUF_NO_MEMORY);
     assert_int_equal(buf.len, 3);

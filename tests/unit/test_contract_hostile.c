@@ -1,46 +1,23 @@
-/* Linked with -Wl,--wrap=malloc,--wrap=calloc,--wrap=regcomp. */
+/* Linked with -Wl,--wrap=regcomp. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "alloc_fault.h"
 #include "test_contract.h"
 
 #include <regex.h>
 #include <stdlib.h>
 #include <string.h>
 
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
 int __real_regcomp(regex_t *regex, const char *pattern, int flags);
 int __wrap_regcomp(regex_t *regex, const char *pattern, int flags);
 
-static int allocations_left = -1; /* negative: all succeed */
-
-static bool allocation_fails(void)
-{
-    if (allocations_left == 0)
-        return true;
-    allocations_left -= allocations_left > 0;
-    return false;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return allocation_fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return allocation_fails() ? NULL : __real_calloc(count, size);
-}
-
 int __wrap_regcomp(regex_t *regex, const char *pattern, int flags)
 {
-    return allocation_fails() ? REG_ESPACE : __real_regcomp(regex, pattern, flags);
+    return alloc_fault_hits() ? REG_ESPACE : __real_regcomp(regex, pattern, flags);
 }
 
 /* Compiles |set|, and reads what came of it: the sanitizers judge. */
@@ -126,12 +103,12 @@ static void test_create_each_failed_allocation_is_resource_exhausted(void **stat
 {
     (void)state;
     struct br_contract *contract = NULL;
-    int failures = 0;
+    size_t failures = 0;
     for (bool created = false; !created; failures++) {
         struct br_status st = {0};
-        allocations_left = failures;
+        alloc_fault_once_after(failures);
         created = br_contract_create(&br_schema_linked, test_functions, test_functions_count, &contract, &st);
-        allocations_left = -1;
+        (void)alloc_fault_end();
         if (!created) {
             assert_null(contract);
             assert_int_equal(st.code, BR_RESOURCE_EXHAUSTED);

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 
+#include "alloc_fault.h"
 #include "auth_check.h"
 
 #include "upstream/credentials.h"
@@ -19,35 +20,12 @@ struct fixture {
     size_t fd_count;
 };
 
-static size_t alloc_limit = SIZE_MAX; /* calls until one fails */
-static bool watching;                 /* what is released */
+static bool watching; /* what is released */
 static size_t leak_count;
 static size_t read_count;
 static bool stamps_frozen;
 static void (*on_read)(struct fixture *f);
 static struct fixture *current;
-
-static bool alloc_fails(void)
-{
-    if (alloc_limit == SIZE_MAX || alloc_limit-- > 0)
-        return false;
-    alloc_limit = SIZE_MAX;
-    return true;
-}
-
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return alloc_fails() ? NULL : __real_calloc(count, size);
-}
-
-char *__real_strdup(const char *text);
-char *__wrap_strdup(const char *text);
-char *__wrap_strdup(const char *text)
-{
-    return alloc_fails() ? NULL : __real_strdup(text);
-}
 
 void __real_free(void *memory);
 void __wrap_free(void *memory);
@@ -108,7 +86,7 @@ static int tear_down(void **state)
     watching = false;
     stamps_frozen = false;
     on_read = NULL;
-    alloc_limit = SIZE_MAX;
+    (void)alloc_fault_end();
     test_output_end(&f->output);
     assert_int_equal(leak_count, 0);
     assert_int_equal(test_open_fd_count(), f->fd_count);
@@ -263,7 +241,7 @@ static void test_create_without_memory_fails(void **state)
 {
     struct fixture *f = *state;
     for (size_t i = 0; i < 3; i++) {
-        alloc_limit = i;
+        alloc_fault_once_after(i);
         assert_false(create(f));
         assert_string_equal(f->st.reason, "OUT_OF_MEMORY");
     }
@@ -408,7 +386,7 @@ static void test_take_without_memory_keeps_set(void **state)
     assert_true(create(f));
     test_folder_write(&f->folder, "pass", SECRET " new");
     pass_check_time(f);
-    alloc_limit = 0;
+    alloc_fault_once_after(0);
     (void)expect_set(f, SECRET " user|" SECRET " pass|-");
     assert_int_equal(test_output_count(&f->output, "credentials_fault"), 1);
     pass_check_time(f);

@@ -1,5 +1,6 @@
 #include "translate/error_table.h"
 
+#include "alloc_fault.h"
 #include "translate/vendor_code.h"
 
 #include <stdarg.h>
@@ -13,19 +14,6 @@
 #include <string.h>
 
 #define HEADER "http\tcode\tgrpc\treason\tsource\tdetail\n"
-
-/* The program's malloc(): fails while |fail_malloc| counts down to 0; below 0: never. */
-static int fail_malloc = -1;
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_malloc(size_t size)
-{
-    if (fail_malloc == 0)
-        return NULL;
-    if (fail_malloc > 0)
-        fail_malloc--;
-    return __real_malloc(size);
-}
 
 /* Memory of just this size, so that a read past the end is seen. */
 static bool parse_bytes(const char *text, size_t len, struct br_error_table *table, struct br_status *st)
@@ -344,11 +332,11 @@ static void test_error_table_parse_without_memory_is_refused(void **state)
     struct br_error_table table;
     struct br_status st;
     bool parsed = false;
-    int allocations = 0;
+    size_t allocations = 0;
     for (; !parsed; allocations++) {
-        fail_malloc = allocations;
+        alloc_fault_once_after(allocations);
         parsed = br_error_table_parse(text, strlen(text), &table, &st);
-        fail_malloc = -1;
+        (void)alloc_fault_end();
         if (!parsed) {
             assert_int_equal(st.code, BR_RESOURCE_EXHAUSTED);
             assert_string_equal(st.reason, "OUT_OF_MEMORY");

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "alloc_fault.h"
 #include "contract/file_index.h"
 #include "test_contract.h"
 
@@ -270,50 +271,25 @@ static void test_create_file_before_its_import_is_refused(void **state)
     br_file_index_destroy(index);
 }
 
-/* The allocation that fails; 0: none. */
-static int fail_at;
-
-static bool must_fail(void)
-{
-    return fail_at > 0 && --fail_at == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-    return must_fail() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return must_fail() ? NULL : __real_calloc(count, size);
-}
-
 static void test_create_without_memory_is_told(void **state)
 {
     (void)state;
-    int failed = 0;
-    for (int i = 1;; i++) {
+    size_t failures = 0;
+    for (;; failures++) {
         struct br_file_index *index = NULL;
         struct br_status st;
-        fail_at = i;
+        alloc_fault_once_after(failures);
         bool created = br_file_index_create(&br_schema_linked, &index, &st);
-        bool reached = fail_at == 0;
-        fail_at = 0;
+        bool failed = alloc_fault_end();
         br_file_index_destroy(index);
-        if (!reached) {
+        if (!failed) {
             assert_true(created);
             break;
         }
         assert_false(created);
         assert_string_equal(st.reason, "OUT_OF_MEMORY");
-        failed++;
     }
-    assert_true(failed > 10);
+    assert_true(failures > 10);
 }
 
 int main(void)

@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include "serve/health.h"
+#include "alloc_fault.h"
 #include "test_contract.h"
 
 #include <pthread.h>
@@ -204,23 +205,13 @@ static void test_destroy_accepts_null(void **state)
     br_health_destroy(NULL);
 }
 
-static bool fails;
-
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails ? NULL : __real_calloc(count, size);
-}
-
 static void test_create_without_memory_is_null(void **state)
 {
     (void)state;
     const struct br_contract *contract = test_contract();
-    fails = true;
+    alloc_fault_all_after(0);
     struct br_health *health = br_health_create(contract);
-    fails = false;
+    (void)alloc_fault_end();
     assert_null(health);
 }
 

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "alloc_fault.h"
 #include "serve/health_service.h"
 #include "translate/named_rules.h"
 
@@ -179,24 +180,14 @@ static void test_hostile_requests_are_refused(void **state)
     tear_down(&f);
 }
 
-static bool fails;
-
-void *__real_realloc(void *memory, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-    return fails ? NULL : __real_realloc(memory, size);
-}
-
 static void test_without_memory_is_told(void **state)
 {
     (void)state;
     struct fixture f;
     set_up(&f);
-    fails = true;
+    alloc_fault_all_after(1); /* the copy in ask() */
     int status = ask_for(&f, f.check, "");
-    fails = false;
+    (void)alloc_fault_end();
     assert_int_equal(status, -1);
     assert_string_equal(f.st.reason, "OUT_OF_MEMORY");
     tear_down(&f);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "alloc_fault.h"
 #include "lower.h"
 #include "set_file.h"
 #include "contract/schema.h"
@@ -23,21 +24,6 @@ typedef Google__Protobuf__DescriptorProto message_t;
 typedef Google__Protobuf__FieldDescriptorProto field_t;
 
 static char error[256];
-
-/* Counts down to the calloc() that fails; negative: none does. */
-static int callocs_left = -1;
-
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    if (callocs_left == 0)
-        return NULL;
-    if (callocs_left > 0)
-        callocs_left--;
-    return __real_calloc(count, size);
-}
 
 /* The set that the build embedded is the one protoc wrote, see bridge/contract/schema.h. */
 static set_t *original_set(void)
@@ -374,15 +360,15 @@ static void test_lower_set_explicit_proto2_passes_unchanged(void **state)
 static void test_lower_set_out_of_memory_is_reported(void **state)
 {
     (void)state;
-    int allocations = 0;
+    size_t allocations = 0;
 
     for (;; allocations++) {
         set_t *set = original_set();
         bool ok;
 
-        callocs_left = allocations;
+        alloc_fault_once_after(allocations);
         ok = br_lower_set(set, error, sizeof error);
-        callocs_left = -1;
+        (void)alloc_fault_end();
         free_set(set);
         if (ok)
             break;

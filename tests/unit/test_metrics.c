@@ -12,37 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alloc_fault.h"
 #include "base/metrics.h"
 
 #define THREADS 4
 #define ROUNDS 5000
-
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-/* Allocations that still succeed; -1: all. */
-static int allocations_left = -1;
-
-static bool may_allocate(void)
-{
-    if (allocations_left > 0) {
-        allocations_left--;
-        return true;
-    }
-    return allocations_left < 0;
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return may_allocate() ? __real_calloc(count, size) : NULL;
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    return may_allocate() ? __real_realloc(old, size) : NULL;
-}
 
 static const struct br_metric_def counter_def = {.name = "calls_total",
                                                  .help = "Calls.",
@@ -92,7 +66,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
-    allocations_left = -1;
+    (void)alloc_fault_end();
     br_buf_finish(&f->text);
     br_metrics_destroy(f->metrics);
     return 0;
@@ -391,13 +365,13 @@ static void test_write_ceiling_is_exact_and_leaves_the_buffer(void **state)
 static void test_write_without_memory_fails(void **state)
 {
     struct fixture *f = *state;
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 2; i++) {
         struct br_buf text;
         struct br_status st;
         br_buf_init(&text, 1 << 20);
-        allocations_left = i;
+        alloc_fault_all_after(i);
         assert_false(br_metrics_write(f->metrics, &text, &st));
-        allocations_left = -1;
+        (void)alloc_fault_end();
         assert_int_equal(st.code, BR_RESOURCE_EXHAUSTED);
         assert_string_equal(st.reason, "OUT_OF_MEMORY");
         assert_int_equal(text.len, 0);
@@ -408,15 +382,15 @@ static void test_write_without_memory_fails(void **state)
 static void test_create_without_memory_returns_null(void **state)
 {
     (void)state;
-    allocations_left = 0;
+    alloc_fault_all_after(0);
     assert_null(br_metrics_create());
-    allocations_left = -1;
+    (void)alloc_fault_end();
     struct br_metrics *metrics = br_metrics_create();
-    for (int i = 0; i < 2; i++) {
-        allocations_left = i;
+    for (size_t i = 0; i < 2; i++) {
+        alloc_fault_all_after(i);
         assert_null(br_metrics_family(metrics, &counter_def));
     }
-    allocations_left = -1;
+    (void)alloc_fault_end();
     assert_non_null(br_metrics_family(metrics, &counter_def));
     br_metrics_destroy(metrics);
 }

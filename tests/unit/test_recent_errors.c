@@ -10,17 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "alloc_fault.h"
 #include "serve/recent_errors.h"
-
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-
-static bool calloc_fails;
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return calloc_fails ? NULL : __real_calloc(count, size);
-}
 
 static struct br_recent_error make_error(int64_t number)
 {
@@ -116,9 +107,9 @@ static void test_nobody_and_no_memory_are_accepted(void **state)
     const struct br_recent_error error = make_error(1);
     br_recent_errors_add(NULL, &error);
     br_recent_errors_destroy(NULL);
-    calloc_fails = true;
+    alloc_fault_all_after(0);
     struct br_recent_errors *errors = br_recent_errors_create();
-    calloc_fails = false;
+    (void)alloc_fault_end();
     assert_null(errors);
 }
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "alloc_fault.h"
 #include "serve/reflection.h"
 
 #include <google/protobuf/descriptor.pb-c.h>
@@ -386,16 +387,6 @@ static void test_damaged_requests_are_survived(void **state)
     }
 }
 
-static int fail_at; /* the allocation that fails; 0: none */
-
-void *__real_realloc(void *memory, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-    return fail_at > 0 && --fail_at == 0 ? NULL : __real_realloc(memory, size);
-}
-
 static void test_without_memory_is_told(void **state)
 {
     (void)state;
@@ -409,18 +400,17 @@ static void test_without_memory_is_told(void **state)
     for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
         uint8_t bytes[512];
         size_t len = pack(&requests[i], bytes);
-        for (int at = 1;; at++) {
+        for (size_t count = 0;; count++) {
             struct br_status st;
             struct br_buf reply;
             br_buf_init(&reply, BR_LOCAL_MAX_REPLY_BYTES);
-            fail_at = at;
+            alloc_fault_once_after(count);
             bool answered = br_reflection_answer(&reflection, bytes, len, &reply, &st);
-            bool reached = fail_at == 0;
-            fail_at = 0;
+            bool failed = alloc_fault_end();
             br_buf_finish(&reply);
-            assert_int_equal(answered, !reached);
+            assert_int_equal(answered, !failed);
             if (answered) {
-                assert_true(at > 1);
+                assert_true(count > 0);
                 break;
             }
             assert_string_equal(st.reason, "OUT_OF_MEMORY");

@@ -1,10 +1,10 @@
-/* Linked with -Wl,--wrap=realloc. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "alloc_fault.h"
 #include "contract/rules.h"
 #include "test_contract.h"
 #include "translate/rest_request.h"
@@ -16,30 +16,10 @@
 #include <string.h>
 #include <testapi/v1/everything.pb-c.h>
 
-void *__real_realloc(void *block, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-
-static bool realloc_fails;
-static int cjson_allocations_left = -1; /* negative: all succeed */
-
-void *__wrap_realloc(void *block, size_t size)
-{
-    return realloc_fails ? NULL : __real_realloc(block, size);
-}
-
-static void *cjson_malloc(size_t size)
-{
-    if (cjson_allocations_left == 0)
-        return NULL;
-    cjson_allocations_left -= cjson_allocations_left > 0;
-    return malloc(size);
-}
-
 static int all_memory(void **state)
 {
     (void)state;
-    realloc_fails = false;
-    cjson_allocations_left = -1;
+    (void)alloc_fault_end();
     cJSON_InitHooks(NULL);
     return 0;
 }
@@ -679,18 +659,12 @@ static void test_failed_allocations_are_resource_exhausted(void **state)
     uint8_t bytes[256];
     size_t len = pack_rich_request(bytes, sizeof bytes);
     struct built built;
-    realloc_fails = true;
-    build_bytes(&built, test_method("UpdateThing"), &config, bytes, len, 1 << 20);
-    assert_false(built.ok);
-    assert_int_equal(built.st.code, BR_RESOURCE_EXHAUSTED);
-    finish(&built);
-    realloc_fails = false;
-
-    cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = cjson_malloc, .free_fn = free});
-    int failures = 0;
+    cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = malloc, .free_fn = free}); /* those that may fail */
+    size_t failures = 0;
     for (bool ok = false; !ok; failures++) {
-        cjson_allocations_left = failures;
+        alloc_fault_once_after(failures);
         build_bytes(&built, test_method("UpdateThing"), &config, bytes, len, 1 << 20);
+        (void)alloc_fault_end();
         ok = built.ok;
         if (!ok)
             assert_int_equal(built.st.code, BR_RESOURCE_EXHAUSTED);

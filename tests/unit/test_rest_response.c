@@ -1,10 +1,10 @@
-/* Linked with -Wl,--wrap=malloc. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "alloc_fault.h"
 #include "test_contract.h"
 #include "translate/rest_response.h"
 
@@ -12,23 +12,10 @@
 #include <string.h>
 #include <testapi/v1/everything.pb-c.h>
 
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-
-static int mallocs_left = -1; /* negative: all succeed */
-
-void *__wrap_malloc(size_t size)
-{
-    if (mallocs_left == 0)
-        return NULL;
-    mallocs_left -= mallocs_left > 0;
-    return __real_malloc(size);
-}
-
 static int all_memory(void **state)
 {
     (void)state;
-    mallocs_left = -1;
+    (void)alloc_fault_end();
     return 0;
 }
 
@@ -245,11 +232,11 @@ static void test_arena_of_any_size_is_resource_exhausted_or_enough(void **state)
 static void test_failed_allocations_are_resource_exhausted(void **state)
 {
     (void)state;
-    int failures = 0;
+    size_t failures = 0;
     for (bool ok = false; !ok; failures++) {
-        mallocs_left = failures;
+        alloc_fault_once_after(failures);
         struct answer answer = read_body("ListThings", rich_body, sizeof rich_body - 1, 1 << 20);
-        mallocs_left = -1;
+        (void)alloc_fault_end();
         ok = answer.packed != NULL;
         if (!ok) {
             assert_int_equal(answer.st.code, BR_RESOURCE_EXHAUSTED);

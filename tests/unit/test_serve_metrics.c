@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "alloc_fault.h"
 #include "cmd/cmd.h"
 #include "cmd/serve_metrics.h"
 #include "test_contract.h"
@@ -12,15 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static bool no_memory;
-
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return no_memory ? NULL : __real_calloc(count, size);
-}
 
 struct fixture {
     struct br_metrics *registry;
@@ -44,7 +36,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
-    no_memory = false;
+    (void)alloc_fault_end();
     br_buf_finish(&f->text);
     br_serve_metrics_destroy(f->metrics);
     br_serve_metrics_destroy(NULL);
@@ -141,9 +133,9 @@ static void test_create_without_memory_returns_null(void **state)
 {
     struct fixture *f = *state;
     struct br_metrics *registry = br_metrics_create();
-    no_memory = true;
+    alloc_fault_all_after(0);
     assert_null(br_serve_metrics_create(registry, &(struct br_serve_metrics_config){.health = f->health}));
-    no_memory = false;
+    (void)alloc_fault_end();
     br_metrics_destroy(registry);
 }
 

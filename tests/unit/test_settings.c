@@ -1,4 +1,3 @@
-/* Linked with -Wl,--wrap=malloc. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -11,21 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "alloc_fault.h"
 #include "base/settings.h"
-
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-
-static int malloc_left = -1; /* calls until one fails; below 0: none does */
-
-void *__wrap_malloc(size_t size)
-{
-    if (malloc_left == 0)
-        return NULL;
-    if (malloc_left > 0)
-        malloc_left--;
-    return __real_malloc(size);
-}
 
 struct config {
     const char *name;
@@ -146,7 +132,7 @@ static int clean(void **state)
         "BR_TEST_AUTH", "BR_TEST_SHARDS", "BR_TEST_CA_FILE", "BR_TEST_VERBOSE"};
     for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++)
         unsetenv(variables[i]);
-    malloc_left = -1;
+    (void)alloc_fault_end();
     release();
     return 0;
 }
@@ -537,11 +523,11 @@ static void test_read_each_malloc_failure_is_reported(void **state)
 {
     (void)state;
     setenv("BR_TEST_TAG", "a,b", 1);
-    int failures = 0;
+    size_t failures = 0;
     for (;; failures++) {
-        malloc_left = failures;
+        alloc_fault_once_after(failures);
         bool ok = READ_POSITIONAL("one", "--listen=a", "--listen=b");
-        malloc_left = -1;
+        (void)alloc_fault_end();
         if (ok)
             break;
         assert_int_equal(st.code, BR_RESOURCE_EXHAUSTED);
