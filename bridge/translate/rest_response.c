@@ -30,15 +30,16 @@ bool br_rest_response_read(const struct br_method *method, const char *body, siz
         .code = BR_INTERNAL, .reason = MALFORMED, .arena = arena, .observer = observer};
     ProtobufCMessage *message;
     if (!read_message(method, body, len, &reader, &message, st)) {
-        if (st->code == reader.code) {
-            br_status_prefix(st, "the request was executed, but the answer of ModelArts is malformed");
-        }
+        br_status_prefix(st, st->code == reader.code
+                                 ? "the request was executed, but the answer of ModelArts is malformed"
+                                 : "the request was executed, but its answer is lost");
         return false;
     }
     size_t size = protobuf_c_message_get_packed_size(message);
     uint8_t *bytes = malloc(size > 0 ? size : 1);
     if (bytes == NULL) {
-        return br_status_set(st, BR_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY", "no memory for the response");
+        return br_status_set(st, BR_RESOURCE_EXHAUSTED, "OUT_OF_MEMORY",
+                             "the request was executed, but its answer is lost: no memory for it");
     }
     protobuf_c_message_pack(message, bytes);
     *packed = bytes;

@@ -241,6 +241,7 @@ static void test_failed_allocations_are_resource_exhausted(void **state)
         if (!ok) {
             assert_int_equal(answer.st.code, BR_RESOURCE_EXHAUSTED);
             assert_string_equal(answer.st.reason, "OUT_OF_MEMORY");
+            assert_non_null(strstr(answer.st.msg, "the request was executed, but its answer is lost"));
         }
         free(answer.packed);
         assert_true(failures < 1000);
