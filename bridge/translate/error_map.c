@@ -183,6 +183,8 @@ static void describe_answer(const struct br_http_answer *answer, const struct br
     int http = answer->status;
     if (is_redirect(answer)) {
         set_message(error, "ModelArts answered HTTP %d, a redirect, which is never followed", http);
+    } else if (body->no_memory) {
+        set_message(error, "ModelArts answered HTTP %d, and the bridge had no memory to read the body", http);
     } else if (body->code[0] != '\0') {
         set_message(error, "ModelArts answered HTTP %d with the error code %s and no message", http,
                     body->code);

@@ -153,6 +153,7 @@ static void read_tree(const cJSON *root, struct br_vendor_body *out)
 void br_vendor_body_read(const char *body, size_t len, struct br_vendor_body *out)
 {
     out->is_json = false;
+    out->no_memory = false;
     out->code[0] = '\0';
     out->message[0] = '\0';
     out->request_id[0] = '\0';
@@ -164,6 +165,7 @@ void br_vendor_body_read(const char *body, size_t len, struct br_vendor_body *ou
     struct br_status st;
     cJSON *root;
     if (!br_json_parse(&reader, body, len, &root, &st)) {
+        out->no_memory = st.code != reader.code;
         return;
     }
     out->is_json = true;

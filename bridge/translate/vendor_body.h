@@ -17,6 +17,7 @@
 /* Each text is "" where the body has none, and cut between characters where it is too long. */
 struct br_vendor_body {
     bool is_json;                       /* one JSON value */
+    bool no_memory;                     /* to read it: nothing below is known */
     char code[BR_VENDOR_CODE_CAP];      /* as sent; a number as its digits */
     char message[BR_STATUS_MSG_CAP];    /* UTF-8; may hold control characters */
     char request_id[BR_REQUEST_ID_CAP]; /* printable ASCII */
@@ -27,7 +28,7 @@ struct br_vendor_body {
  * bounded it. Known error bodies stay below 1 KiB, but their texts have no limit.
  * |body| borrowed; may be NULL when |len| is 0.
  * An object counts when it has error_code, errorCode or code, tried in this order, and an outer object before
- * the ones in it. A code is a string, or a whole number that is not negative. Without memory |out| is empty.
+ * the ones in it. A code is a string, or a whole number that is not negative.
  */
 void br_vendor_body_read(const char *body, size_t len, struct br_vendor_body *out);
 

@@ -340,6 +340,7 @@ static void test_body_read_each_prefix_is_survived(void **state)
         struct br_vendor_body body;
         br_vendor_body_read(copy, len, &body);
         assert_false(body.is_json);
+        assert_false(body.no_memory);
         assert_string_equal(body.code, "");
         free(copy);
     }
@@ -365,6 +366,7 @@ static void test_body_read_without_memory_is_empty(void **state)
     br_vendor_body_read(text, sizeof text - 1, &body);
     cJSON_InitHooks(NULL);
     assert_false(body.is_json);
+    assert_true(body.no_memory);
     assert_string_equal(body.code, "");
 }
 
