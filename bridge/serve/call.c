@@ -32,6 +32,7 @@ struct br_call {
     int attempt_count;     /* exchanges with upstream */
     bool tried_credential; /* a rejected credential was replaced once */
 
+    char message[BR_STATUS_MSG_CAP];
     char attempts_text[12];
     char request_id[BR_REQUEST_ID_CAP]; /* upstream's, of the last answer */
     struct br_reply reply;
@@ -132,10 +133,8 @@ static void reply_error(struct br_call *call, const struct br_error *error)
     struct br_reply *reply = &call->reply;
     reply->code = error->st.code;
     reply->reason = error->st.reason;
-    reply->message = br_arena_printf(&call->arena, "%s", error->st.msg);
-    if (reply->message == NULL) {
-        reply->message = "no memory for the message";
-    }
+    (void)snprintf(call->message, sizeof call->message, "%s", error->st.msg);
+    reply->message = call->message;
     uint8_t *details;
     size_t len;
     bool cut;
