@@ -69,7 +69,10 @@ void br_json_number_text(double value, char text[BR_JSON_NUMBER_CAP])
     }
 }
 
-/* The same for a float, whose digits a reader is to take for a float. */
+/*
+ * The same for a float. Its reader takes the digits for a float at once, or for a double that it then rounds: that is
+ * another float where the digits are next to the middle between two.
+ */
 static void float_text(float value, char text[BR_JSON_NUMBER_CAP])
 {
     if (is_plain_whole((double)value)) {
@@ -77,9 +80,11 @@ static void float_text(float value, char text[BR_JSON_NUMBER_CAP])
         return;
     }
     for (int digits = 1; digits <= 9; digits++) {
-        (void)snprintf(text, BR_JSON_NUMBER_CAP, "%.*g", digits, (double)value);
-        /* Not by way of a double, which would round twice. */
-        if (strtof(text, NULL) == value) {
+        double back;
+        int len = snprintf(text, BR_JSON_NUMBER_CAP, "%.*g", digits, (double)value);
+        /* strtof(): br_parse_double() is the other way. */
+        if (strtof(text, NULL) == value && br_parse_double(text, (size_t)len, &back) &&
+            (float)back == value) {
             return;
         }
     }

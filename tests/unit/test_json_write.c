@@ -149,6 +149,9 @@ static void test_json_write_floats_shortest(void **state)
     assert_thing(&thing, "{\"ratio\":3.4028235e+38}");
     thing.ratio = 1.00000025e-05F;
     assert_thing(&thing, "{\"ratio\":1.00000025e-05}");
+    /* 7.038531e-26 is this float, but as a double it is in the middle between this and the next. */
+    thing.ratio = 7.038531e-26F;
+    assert_thing(&thing, "{\"ratio\":7.0385307e-26}");
     thing.ratio = 1.17549435e-38F;
     assert_thing(&thing, "{\"ratio\":1.1754944e-38}");
 }
