@@ -11,7 +11,10 @@
 #include "translate/json_read.h"
 #include "translate/violation.h"
 
-/* Levels of objects and lists, the message itself included; free JSON (google.protobuf.Struct) counts its own. */
+/*
+ * Levels of objects and lists, the message itself included; free JSON (google.protobuf.Struct) counts its own. In bytes
+ * a list of messages is no level beside its messages, so the JSON of a request that nests such lists has more.
+ */
 #define BR_MAX_DEPTH 64
 
 /* Elements (fields on the wire, packed numbers included) of one message: bounds what a small one can unfold into. */
