@@ -119,7 +119,8 @@ def main(root):
     os.chdir(root)
     check_samples("tests/lint/samples")
     files = subprocess.run(["git", "ls-files"], check=True, capture_output=True, text=True).stdout.split("\n")
-    files = [f for f in files if f and not f.startswith("tests/lint/") and os.path.isfile(f)]
+    # The samples break the rules; the inputs of the fuzz targets are any bytes.
+    files = [f for f in files if f and not f.startswith(("tests/lint/", "tests/fuzz/corpus/")) and os.path.isfile(f)]
     if not any(RULES["floors"][0].match(f) for f in files):
         sys.exit("lint: found no source of the bridge")
     found = 0
