@@ -182,6 +182,17 @@ def attempt(method, request, timeout=PATIENCE, metadata=(TOKEN,)):
     return response, dict(call.trailing_metadata() or ())
 
 
+def load(address, request, calls, in_flight=32):
+    """Makes many updates, from C; returns how many ended with which gRPC code."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(request.SerializeToString())
+        file.flush()
+        output = subprocess.run([os.environ["LOAD"], address, "/modelarts.v1.ModelArtsService/UpdateService", file.name,
+                                 str(calls), str(in_flight)], check=True, capture_output=True, text=True,
+                                timeout=250).stdout
+    return {code: int(count) for code, count in (line.split() for line in output.splitlines()) if code.isdigit()}
+
+
 class Case(unittest.TestCase):
     """One simulator and one bridge for all tests of a class. The sanitizers' verdict is their exit code."""
 

@@ -10,7 +10,7 @@ import unittest
 
 import grpc
 
-from harness import Bridge, PATIENCE, SMALL_QUARANTINE, Sim, TOKEN, attempt, wait_until
+from harness import Bridge, PATIENCE, SMALL_QUARANTINE, Sim, TOKEN, attempt, load, wait_until
 from modelarts.v1 import modelarts_service_pb2 as pb, modelarts_service_pb2_grpc
 
 numbers = itertools.count()
@@ -232,20 +232,12 @@ class Lifecycle(unittest.TestCase):
         self.assertIn("--listen", other.stderr)
         self.end(bridge)
 
-    def load(self, bridge, calls, in_flight=32):
-        with tempfile.NamedTemporaryFile() as request:
-            request.write(pb.UpdateServiceRequest(service_id="svc-load", description="d").SerializeToString())
-            request.flush()
-            output = subprocess.run([os.environ["LOAD"], bridge.address, "/modelarts.v1.ModelArtsService/UpdateService",
-                                     request.name, str(calls), str(in_flight)], check=True, capture_output=True,
-                                    text=True, timeout=250).stdout
-        return dict(line.split() for line in output.splitlines())
-
     def test_100000_calls_and_memory_stays(self):
         bridge, _ = self.start(env=SMALL_QUARANTINE)
-        self.assertEqual(self.load(bridge, 20000)["0"], "20000")
+        request = pb.UpdateServiceRequest(service_id="svc-load", description="d")
+        self.assertEqual(load(bridge.address, request, 20000), {"0": 20000})
         before = bridge.rss_kib()
-        self.assertEqual(self.load(bridge, 80000)["0"], "80000")
+        self.assertEqual(load(bridge.address, request, 80000), {"0": 80000})
         grown = bridge.rss_kib() - before
         self.assertLess(grown, 8 * 1024, f"{grown} KiB more after 80,000 calls")
         self.end(bridge)
