@@ -31,6 +31,7 @@ struct br_call {
     int due_count;         /* posts that are still to come in this state */
     int attempt_count;     /* exchanges with upstream */
     bool tried_credential; /* a rejected credential was replaced once */
+    bool had_broken;       /* the last attempt's connection broke */
 
     char message[BR_STATUS_MSG_CAP];
     char attempts_text[12];
@@ -278,6 +279,7 @@ static void send_request(struct br_call *call, const struct br_headers *headers)
     exchange->keep_count = call->config->forward.headers.count;
     exchange->deadline_ms = call->deadline_ms;
     exchange->max_body_bytes = call->config->max_response_bytes;
+    exchange->wants_new_connection = call->had_broken;
     call->attempt_count++;
     move_to(call, BR_CALL_SENT);
     expect(call);
@@ -508,6 +510,7 @@ static void resume_failed(struct br_call *call)
         reply_error(call, &error);
         return;
     }
+    call->had_broken = !call->exchange.answered && call->exchange.failure == BR_TRANSPORT_BROKEN;
     br_call_metrics_retried(call->config->metrics, call->method);
     move_to(call, BR_CALL_BACKOFF);
     pause_until(call, call->since_us / 1000 + delay_ms);

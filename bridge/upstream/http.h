@@ -31,8 +31,9 @@ struct br_http_exchange {
     const char *const
         *keep; /* further response headers to keep, lower case, BR_HTTP_OWN_HEADERS_MAX at the most */
     size_t keep_count;
-    int64_t deadline_ms;   /* by the monotonic clock; the transfer is aborted then */
-    size_t max_body_bytes; /* ceiling on the answer's body */
+    int64_t deadline_ms;       /* by the monotonic clock; the transfer is aborted then */
+    size_t max_body_bytes;     /* ceiling on the answer's body */
+    bool wants_new_connection; /* not a kept one: one has just failed, so the others are in doubt */
     br_http_done_fn done;
     void *owner; /* the owner's, not touched */
 

@@ -267,6 +267,7 @@ static unsigned set_exchange(struct client *client, struct transfer *transfer)
     bad |= curl_easy_setopt(easy, CURLOPT_PIPEWAIT, multiplexes ? 1L : 0L);
     /* A proxy of the environment tunnels https; of plain HTTP it would read all, the token included. */
     bad |= curl_easy_setopt(easy, CURLOPT_NOPROXY, is_https ? NULL : "*");
+    bad |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, exchange->wants_new_connection ? 1L : 0L);
     bad |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, exchange->failure_text);
     bad |= curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
     bad |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);

@@ -608,6 +608,33 @@ static void test_call_that_may_have_run_is_not_tried_again(void **state)
     assert_refused(f, BR_UNAVAILABLE, "UPSTREAM_HTTP_ERROR");
 }
 
+static void test_call_whose_connection_broke_wants_a_new_one(void **state)
+{
+    struct fixture *f = *state;
+    struct br_method idempotent = *f->request.method;
+    idempotent.idempotency = BR_IDEMPOTENT;
+    f->request.method = &idempotent;
+    f->config.max_attempts = 4;
+    br_call_start(f->call, &f->request);
+    assert_false(f->http.submitted->wants_new_connection);
+    for (int attempt = 1; attempt < 4; attempt++) {
+        bool broke = attempt == 2;
+        if (broke) {
+            fake_http_fail(&f->http, BR_TRANSPORT_BROKEN);
+        } else {
+            fake_http_answer(&f->http, 503, (struct br_headers){NULL, 0}, "");
+        }
+        resume(f);
+        fake_http_fail(&f->http, BR_TRANSPORT_DEADLINE); /* the pause is over */
+        resume(f);
+        assert_int_equal(br_call_state(f->call), BR_CALL_SENT);
+        assert_int_equal(f->http.submitted->wants_new_connection, broke);
+    }
+    fake_http_fail(&f->http, BR_TRANSPORT_BROKEN);
+    resume(f);
+    assert_refused(f, BR_UNAVAILABLE, "UPSTREAM_CONNECTION_BROKEN");
+}
+
 static void test_call_cancelled_in_backoff_ends(void **state)
 {
     struct fixture *f = *state;
@@ -693,6 +720,7 @@ int main(void)
         TEST(test_call_rejected_credential_is_replaced_once),
         TEST(test_call_not_sent_is_tried_again),
         TEST(test_call_that_may_have_run_is_not_tried_again),
+        TEST(test_call_whose_connection_broke_wants_a_new_one),
         TEST(test_call_cancelled_in_backoff_ends),
         TEST(test_refuse_answers_without_sending),
         TEST(test_answer_sends_the_hosts_own_message),

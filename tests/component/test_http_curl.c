@@ -382,6 +382,19 @@ static void test_connection_is_reused_and_said_so(void **state)
     assert_int_equal(http_server_connection_count(f->server), 1);
 }
 
+static void test_new_connection_is_made_where_one_is_wanted(void **state)
+{
+    struct http_fixture *f = *state;
+    http_probe_assert_answered(http_fixture_get(f, "/ok"), 200, "{}");
+    struct http_probe *probe = http_fixture_request(f, "GET", "/ok");
+    probe->exchange.wants_new_connection = true;
+    assert_false(http_fixture_run(f, probe)->reused_connection);
+    assert_int_equal(http_server_connection_count(f->server), 2);
+    /* The next one is content with a kept one again. */
+    assert_true(http_fixture_get(f, "/ok")->reused_connection);
+    assert_int_equal(http_server_connection_count(f->server), 2);
+}
+
 static void test_kept_connection_that_ends_without_answer_is_not_repeated(void **state)
 {
     struct http_fixture *f = *state;
@@ -492,6 +505,7 @@ int main(void)
         TEST(test_answer_that_is_no_answer_fails),
         TEST(test_answer_that_breaks_off_is_broken),
         TEST(test_connection_is_reused_and_said_so),
+        TEST(test_new_connection_is_made_where_one_is_wanted),
         TEST(test_kept_connection_that_ends_without_answer_is_not_repeated),
         TEST(test_connection_refused_is_unreachable),
         TEST(test_url_of_another_scheme_fails),
