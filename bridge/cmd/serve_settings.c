@@ -115,7 +115,7 @@ static const struct br_setting rows[] = {
      .min = 1,
      .max = SECONDS(600),
      .help = "How long looking up the upstream host, connecting and the TLS handshake may take together (ms, "
-             "s, m, h)."},
+             "s, m, h). A connection on which nothing is acknowledged for twice as long is given up."},
     {.flag = "max-attempts",
      .kind = BR_SETTING_COUNT,
      FIELD(max_attempts),

@@ -5,6 +5,8 @@
 #include "upstream/http_poll.h"
 #include "upstream/http_transfers.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +18,9 @@
 /* libcurl's own default of streams on one HTTP/2 connection (CURLMOPT_MAX_CONCURRENT_STREAMS). */
 #define STREAMS_PER_CONNECTION 100
 #define NO_TIMER INT64_MAX
+
+/* A new path may take the connect timeout to answer; one that has worked gets more. */
+#define SILENCE_PER_CONNECT_TIMEOUT 2
 
 _Static_assert(sizeof((struct br_http_exchange *)0)->failure_text >= CURL_ERROR_SIZE,
                "libcurl writes its error text into the exchange");
@@ -193,6 +198,18 @@ static int on_request(void *arg, char *remote_ip, char *local_ip, int remote_por
     return CURL_PREREQFUNC_OK;
 }
 
+/*
+ * A peer that is gone without a word (a host that lost its power, a gateway that forgot the connection) is told by what
+ * it does not acknowledge. The kernel would go on for a quarter of an hour, and each call that is put on the connection
+ * would wait until its deadline: over HTTP/2, all of them. A peer that is only slow acknowledges.
+ */
+static void limit_silence(const struct client *client, curl_socket_t fd)
+{
+    unsigned limit_ms = (unsigned)client->config.connect_timeout_ms * SILENCE_PER_CONNECT_TIMEOUT;
+    /* Where it fails, the deadlines are what is left. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit_ms, sizeof limit_ms);
+}
+
 /* libcurl's own way to make a socket and to close it, counted. It closes those that fail to connect as well. */
 static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
@@ -202,6 +219,7 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
     if (fd != CURL_SOCKET_BAD) {
         add(&client->socket_count, 1);
         br_http_poll_opened(&client->poll, fd);
+        limit_silence(client, fd);
     }
     return fd;
 }

@@ -3,6 +3,7 @@
 The environment says where things are (CMakeLists.txt beside this file): BRIDGE, BRIDGE_EXTENDED, SIM, LOAD, STUBS,
 ROOT, BUILD.
 """
+import functools
 import json
 import os
 import re
@@ -105,16 +106,16 @@ class Process:
 
 
 class Sim(Process):
-    def __init__(self, *arguments):
+    def __init__(self, *arguments, listen="127.0.0.1:0"):
         self.folder = tempfile.TemporaryDirectory(prefix="bridge-sim-")
         self.journal_path = os.path.join(self.folder.name, "journal")
         port_file = os.path.join(self.folder.name, "port")
-        super().__init__([os.environ["SIM"], "--listen", "127.0.0.1:0", "--journal", self.journal_path,
+        super().__init__([os.environ["SIM"], "--listen", listen, "--journal", self.journal_path,
                           "--port-file", port_file, "--settle", "1ms", *arguments])
         wait_until(lambda: os.path.exists(port_file) or not self.alive(), "the simulator")
         with open(port_file) as file:
             self.port = int(file.read())
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://{listen.rpartition(':')[0]}:{self.port}"
 
     def journal(self, service_id=None):
         """The requests that arrived, as the simulator wrote them down before it answered."""
@@ -191,6 +192,24 @@ def load(address, request, calls, in_flight=32):
                                  str(calls), str(in_flight)], check=True, capture_output=True, text=True,
                                 timeout=250).stdout
     return {code: int(count) for code, count in (line.split() for line in output.splitlines()) if code.isdigit()}
+
+
+def scenario(fault, times, outcome):
+    """
+    Marks a test that belongs into the table of tests/README.md: it makes things go wrong |times| times, which it counts in
+    |self.tried|, and |outcome| is what comes of it.
+    """
+    def mark(test):
+        @functools.wraps(test)
+        def run(self):
+            self.tried = 0
+            test(self)
+            self.assertEqual(self.tried, times, "the test does not do what its row says")
+
+        run.row = (fault, times, outcome)
+        return run
+
+    return mark
 
 
 class Case(unittest.TestCase):
