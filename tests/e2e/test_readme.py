@@ -144,7 +144,7 @@ class Example(Case):
 
 class Readme(Example):
     def test_examples(self):
-        self.assertEqual(self.run_examples("README.md", "build/python"), 11)
+        self.assertEqual(self.run_examples("README.md", "build/python"), 12)
 
     def test_log_lines(self):
         for service_id in ("demo-service", "no-such-service"):
@@ -155,6 +155,27 @@ class Readme(Example):
             events = wait_until(lambda: [e for e in self.bridge.events(line["event"])
                                          if e.get("reason") == line.get("reason")], line)
             self.assertEqual(list(line), list(events[0]))
+
+
+class Drain(Example):
+    bridge_arguments = ("--drain-min-delay", "2s")
+
+    def test_log_lines_and_probes(self):
+        shown = [json.loads(line) for line in checked("README.md", "drain").splitlines()]
+        body, status, health = checked("README.md", "drain-probes").split()
+        self.bridge.terminate()
+        wait_until(lambda: self.bridge.events("draining"), "the drain")
+        probe = subprocess.run(["curl", "-s", "-w", "%{http_code}\n", f"http://{self.bridge.events('admin_listening')[0]['address']}/readyz"],
+                               stdout=subprocess.PIPE, text=True, timeout=60)
+        self.assertEqual(probe.stdout.split(), [body, status])
+        self.assertEqual(self.execute(["modelarts-bridge", "health", "--address", self.bridge.address], 1, "").strip(), health)
+        self.ok(attempt(self.stub.UpdateService, pb.UpdateServiceRequest(service_id="svc-drain", description="d")))
+        self.assertEqual(self.bridge.wait(), 0)
+        for line in shown:
+            event, = self.bridge.events(line["event"])
+            self.assertEqual(list(line), list(event))
+        first, = self.bridge.events("draining")
+        self.assertEqual({**first, "time": ""}, {**shown[0], "time": ""})
 
 
 class QuickStart(Example):
@@ -383,6 +404,8 @@ class Tables(unittest.TestCase):
         count = 0
         for page in PAGES:
             for name, target in re.findall(r"\[([\w-]*[_-][\w-]*|\w+_\w+)\]\(([^)\s#]+)\)", read(page)):
+                if name in target:
+                    continue  # the file's own name
                 text = read(os.path.join(os.path.dirname(page), target))
                 definition = rf"\b{name}\b" if not name.startswith("test_") else rf"\b{name}\((?:self|void \*\*state)"
                 self.assertTrue(re.search(definition, text), f"{page}: {name} is not in {target}")
