@@ -1,6 +1,3 @@
-/* memmem(). */
-#define _GNU_SOURCE
-
 #include "cmd/check_call.h"
 
 #include "contract/field.h"
@@ -66,81 +63,36 @@ bool br_check_pack(const struct br_method *method, const struct br_headers *defa
 
 /* ---- The credential ---- */
 
-/* A credential seam that remembers what it gave. */
-struct watched_auth {
-    struct br_auth base;       /* first */
-    struct br_auth *inner;     /* NULL: calls go without */
-    struct br_headers granted; /* in the call's arena */
-    struct br_header none;     /* where a list without entries begins */
+/* A credential seam that may have none. */
+struct optional_auth {
+    struct br_auth base;   /* first */
+    struct br_auth *inner; /* NULL: calls go without */
+    struct br_header none; /* where a list without entries begins */
 };
 
 static enum br_auth_result apply(struct br_auth *self, const struct br_auth_request *request,
                                  struct br_auth_waiter *waiter, struct br_arena *arena,
                                  struct br_headers *out, struct br_error *error)
 {
-    struct watched_auth *watched = (struct watched_auth *)self;
-    if (watched->inner == NULL) {
-        *out = (struct br_headers){.items = &watched->none, .count = 0};
+    struct optional_auth *optional = (struct optional_auth *)self;
+    if (optional->inner == NULL) {
+        *out = (struct br_headers){.items = &optional->none, .count = 0};
         return BR_AUTH_GRANTED;
     }
-    enum br_auth_result result = watched->inner->apply(watched->inner, request, waiter, arena, out, error);
-    if (result == BR_AUTH_GRANTED) {
-        watched->granted = *out;
-    }
-    return result;
+    return optional->inner->apply(optional->inner, request, waiter, arena, out, error);
 }
 
 static void cancel(struct br_auth *self, struct br_auth_waiter *waiter)
 {
-    struct br_auth *inner = ((struct watched_auth *)self)->inner;
+    struct br_auth *inner = ((struct optional_auth *)self)->inner;
     assert(inner != NULL); /* without it no call has waited */
     inner->cancel(inner, waiter);
 }
 
 static bool rejected(struct br_auth *self, const struct br_auth_waiter *waiter, const struct br_error *error)
 {
-    struct br_auth *inner = ((struct watched_auth *)self)->inner;
+    struct br_auth *inner = ((struct optional_auth *)self)->inner;
     return inner != NULL && inner->rejected(inner, waiter, error);
-}
-
-/* Headers whose value is a secret, or holds one. */
-static const char *const secret_names[] = {"X-Auth-Token", "Authorization", "X-Security-Token"};
-
-/* A shorter part of a secret says nothing: "SDK-HMAC-SHA256" has 15 characters. */
-#define PART_MIN_LEN 16
-
-static bool is_in_secret(const char *word, size_t len, const struct br_headers *headers)
-{
-    for (size_t i = 0; i < sizeof secret_names / sizeof secret_names[0]; i++) {
-        const char *value = br_headers_find(headers, secret_names[i]);
-        if (value == NULL) {
-            continue;
-        }
-        bool whole = strlen(value) == len && memcmp(value, word, len) == 0;
-        if (whole || (len >= PART_MIN_LEN && memmem(value, strlen(value), word, len) != NULL)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-void br_check_hide(char *text, const struct br_headers *headers)
-{
-    static const char between[] = " \t\r\n\"',;:=()[]{}<>";
-    char *to = text;
-    while (*text != '\0') {
-        size_t len = strcspn(text, between);
-        if (len == 0) {
-            *to++ = *text++;
-            continue;
-        }
-        bool hide = is_in_secret(text, len, headers);
-        size_t shown = hide ? (len < 3 ? len : 3) : len;
-        memmove(to, hide ? "***" : text, shown);
-        to += shown;
-        text += len;
-    }
-    *to = '\0';
 }
 
 /* ---- The host ---- */
@@ -151,7 +103,6 @@ struct waiting_host {
     pthread_cond_t posted;
     size_t post_count; /* under |lock|: resumes that are due */
     bool replied;
-    const struct br_headers *granted;
     struct br_check_outcome outcome;
 };
 
@@ -224,7 +175,6 @@ static void reply(struct br_call_host *self, struct br_call *call, const struct 
     out->was_tried = got->attempt_count > 0;
     (void)snprintf(out->reason, sizeof out->reason, "%s", got->reason);
     (void)snprintf(out->message, sizeof out->message, "%s", got->message);
-    br_check_hide(out->message, host->granted);
     read_transport_error(got, out->transport_error, sizeof out->transport_error);
     host->replied = true;
 }
@@ -232,14 +182,13 @@ static void reply(struct br_call_host *self, struct br_call *call, const struct 
 bool br_check_call(const struct br_call_config *config, const struct br_method *method, const char *token,
                    struct br_check_outcome *out, struct br_status *st)
 {
-    struct watched_auth auth = {.base = {.apply = apply, .cancel = cancel, .rejected = rejected},
-                                .inner = config->auth};
+    struct optional_auth auth = {.base = {.apply = apply, .cancel = cancel, .rejected = rejected},
+                                 .inner = config->auth};
     struct br_call_config own = *config;
     own.auth = &auth.base;
     struct waiting_host host = {.base = {.expect = expect, .post = post, .reply = reply},
                                 .lock = PTHREAD_MUTEX_INITIALIZER,
-                                .posted = PTHREAD_COND_INITIALIZER,
-                                .granted = &auth.granted};
+                                .posted = PTHREAD_COND_INITIALIZER};
     const struct br_metadatum metadata = {.key = BR_AUTH_TOKEN_KEY,
                                           .key_len = strlen(BR_AUTH_TOKEN_KEY),
                                           .value = token,

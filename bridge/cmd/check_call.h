@@ -28,12 +28,6 @@ bool br_check_pack(const struct br_method *method, const struct br_headers *defa
                    uint8_t **out, size_t *len) BR_MUST_CHECK;
 
 /*
- * Replaces each word of |text| that is, or is a longer part of, the value of a header that carries a credential, by
- * "***": a server may repeat what it was sent. Pure.
- */
-void br_check_hide(char *text, const struct br_headers *headers);
-
-/*
  * Makes the call and waits for its end, not longer than |config|'s default timeout.
  * |config| with an HTTP client; its |auth| NULL: without a credential.
  * |token|  goes out as the caller's; NULL: none.

@@ -466,6 +466,7 @@ static void read_failure(struct br_call *call, struct br_error *error)
     if (exchange->answered) {
         br_error_from_answer(&exchange->answer, call->method, call->config->errors,
                              call->config->clock->unix_s(call->config->clock), &call->arena, error);
+        br_auth_hide(error->st.msg, &exchange->headers);
         if (error->is_unmapped) {
             br_call_metrics_drifted(call->config->metrics, BR_DRIFT_CODE);
         }

@@ -65,6 +65,14 @@ struct br_auth {
     bool (*rejected)(struct br_auth *self, const struct br_auth_waiter *waiter, const struct br_error *error);
 };
 
+/*
+ * Replaces each word of |text| that is, or is a longer part of, the value of a header that carries a credential, by
+ * "***": a server may repeat what it was sent, and the credential may be another's than the reader's. Pure.
+ * |text|    modified; never longer.
+ * |headers| borrowed: those that were sent.
+ */
+void br_auth_hide(char *text, const struct br_headers *headers);
+
 /* Hands the caller's own x-auth-token on. Process lifetime. */
 struct br_auth *br_auth_passthrough(void);
 

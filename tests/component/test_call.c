@@ -428,6 +428,19 @@ static void test_call_error_answer_is_mapped(void **state)
     assert_refused(f, BR_NOT_FOUND, "MODELARTS_3502");
 }
 
+/* Else a bridge that holds a credential would hand it to its callers. */
+static void test_call_error_answer_repeats_no_credential(void **state)
+{
+    struct fixture *f = *state;
+    br_call_start(f->call, &f->request);
+    fake_http_answer(
+        &f->http, 403, (struct br_headers){NULL, 0},
+        "{\"error_code\":\"ModelArts.0203\",\"error_msg\":\"bad header X-Auth-Token: secret-token\"}");
+    resume(f);
+    assert_string_equal(f->host.reply.message, "bad header X-Auth-Token: ***");
+    finish(f);
+}
+
 static void test_call_every_transport_failure_is_an_error(void **state)
 {
     struct fixture *f = *state;
@@ -710,6 +723,7 @@ int main(void)
         TEST(test_call_cancelled_after_the_answer_keeps_the_answer),
         TEST(test_call_malformed_answer_is_internal),
         TEST(test_call_error_answer_is_mapped),
+        TEST(test_call_error_answer_repeats_no_credential),
         TEST(test_call_every_transport_failure_is_an_error),
         TEST(test_call_bad_request_id_is_not_forwarded),
         TEST(test_call_waits_for_a_credential),
