@@ -21,6 +21,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct br_log_repeats repeats;
 static int64_t dropped_count;
 static int64_t dropped_told_count; /* of these, in a line "log_lines_dropped" */
+static bool has_half_line;         /* the last write had room for a part of its line */
 
 _Static_assert(BR_LOG_LINE_MAX <= PIPE_BUF, "a line is written at once or not at all");
 
@@ -66,13 +67,24 @@ static bool is_ready(void)
     return poll(&standard_error, 1, 0) != 0;
 }
 
-static void write_line(const struct br_log_line *line)
+static ssize_t write_text(const char *text, size_t len)
 {
     ssize_t written;
     do {
-        written = write(STDERR_FILENO, line->text, line->len);
+        written = write(STDERR_FILENO, text, len);
     } while (written < 0 && errno == EINTR);
-    /* A log that cannot be written has nobody to tell. */
+    return written;
+}
+
+/* Under the lock. Returns whether the whole line was written: a disk may be full. */
+static bool write_line(const struct br_log_line *line)
+{
+    if (has_half_line && write_text("\n", 1) != 1) {
+        return false;
+    }
+    ssize_t written = write_text(line->text, line->len);
+    has_half_line = written > 0 && (size_t)written < line->len;
+    return written > 0 && !has_half_line;
 }
 
 /* Under the lock. */
@@ -83,11 +95,12 @@ static void tell_dropped(void)
         .level = BR_LOG_WARN, .event = "log_lines_dropped", .fields = &count, .field_count = 1};
     struct br_log_line line;
     compose(&line, &entry);
-    write_line(&line);
-    dropped_told_count = dropped_count;
+    if (write_line(&line)) {
+        dropped_told_count = dropped_count;
+    }
 }
 
-/* A reader that has stopped must not stop the calls: lines it has no room for are dropped, and counted. */
+/* A reader that has stopped, or a full disk, must not stop the calls: lines without room are dropped, and counted. */
 static void write_or_drop(struct br_log_entry *entry)
 {
     struct br_log_line line;
@@ -96,9 +109,7 @@ static void write_or_drop(struct br_log_entry *entry)
     if (dropped_count > dropped_told_count && is_ready()) {
         tell_dropped();
     }
-    if (is_ready()) {
-        write_line(&line);
-    } else {
+    if (!is_ready() || !write_line(&line)) {
         dropped_count += 1 + entry->suppressed_count;
     }
     pthread_mutex_unlock(&lock);

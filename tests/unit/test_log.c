@@ -8,8 +8,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -275,6 +278,13 @@ static void test_log_keeps_errno_and_survives_a_closed_stderr(void **state)
     int after = errno;
     end_capture();
     assert_int_equal(after, ERANGE);
+    /* It counts as dropped; no other test shall be told so. */
+    begin_capture();
+    BR_LOG(BR_LOG_INFO, "back", br_log_number("i", 1));
+    end_capture();
+    char line[BR_LOG_LINE_MAX + 2];
+    for (int i = 0; i < 2; i++)
+        assert_true(read(sockets[0], line, sizeof line) > 0);
 }
 
 static void test_log_format_is_text_when_set(void **state)
@@ -432,6 +442,52 @@ static void test_log_full_pipe_drops_and_counts(void **state)
     assert_int_equal(br_log_dropped_count() - before, 5);
 }
 
+/* As a disk that is full at |bytes|. */
+static void limit_file(rlim_t bytes)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void test_log_full_disk_drops_and_counts(void **state)
+{
+    (void)state;
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    int64_t before = br_log_dropped_count();
+    real_stderr = dup(STDERR_FILENO);
+    dup2(fileno(file), STDERR_FILENO);
+    BR_LOG(BR_LOG_INFO, "first", br_log_number("i", 1));
+    limit_file((rlim_t)lseek(STDERR_FILENO, 0, SEEK_CUR) + 10);
+    BR_LOG(BR_LOG_INFO, "half", br_log_number("i", 2));
+    BR_LOG(BR_LOG_INFO, "lost", br_log_number("i", 3));
+    int64_t lost = br_log_dropped_count();
+    limit_file(RLIM_INFINITY);
+    BR_LOG(BR_LOG_INFO, "back", br_log_number("i", 4));
+    end_capture();
+    (void)signal(SIGXFSZ, handler);
+    assert_int_equal(lost - before, 2);
+    assert_int_equal(br_log_dropped_count() - before, 2);
+
+    char line[BR_LOG_LINE_MAX + 2];
+    static const char *const expected[] = {"\"event\":\"first\",\"i\":1}\n", NULL,
+                                           "\"event\":\"log_lines_dropped\",\"count\":2}\n",
+                                           "\"event\":\"back\",\"i\":4}\n"};
+    rewind(file);
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+        assert_non_null(fgets(line, sizeof line, file));
+        if (expected[i] != NULL)
+            assert_non_null(strstr(line, expected[i]));
+        else
+            assert_int_equal(strlen(line), 11); /* what there was room for, and the end of the line */
+    }
+    assert_null(fgets(line, sizeof line, file));
+    fclose(file);
+}
+
 static void *write_lines(void *argument)
 {
     for (int i = 0; i < 10; i++)
@@ -522,6 +578,7 @@ int main(void)
         LOG_TEST(test_log_lines_below_the_level_are_not_counted),
         LOG_TEST(test_log_report_tells_what_no_line_has_told),
         LOG_TEST(test_log_full_pipe_drops_and_counts),
+        LOG_TEST(test_log_full_disk_drops_and_counts),
         LOG_TEST(test_log_threads_do_not_mix_lines),
         LOG_TEST(test_log_threads_lose_no_repeat),
     };
