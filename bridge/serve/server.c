@@ -1,6 +1,7 @@
 #include "serve/server.h"
 
 #include "base/log.h"
+#include "serve/server_accept.h"
 #include "serve/server_local.h"
 #include "serve/server_tls.h"
 
@@ -196,6 +197,7 @@ bool br_server_create(const struct br_contract *contract, const struct br_server
     server->verifies_callers = config->listen.client_ca_file != NULL;
     server->recent_errors = config->recent_errors;
     init_lock(server);
+    br_accept_init();
     gpr_set_log_function(core_log);
     grpc_init();
     if (!start(server, config, st)) {
