@@ -54,7 +54,7 @@ static void *run_shard(void *argument)
         br_slot_end_overdue(shard);
         br_stream_end_stuck(shard);
         gpr_timespec until =
-            TAILQ_EMPTY(&shard->receiving) && TAILQ_EMPTY(&shard->leaving)
+            TAILQ_EMPTY(&shard->at_callers) && TAILQ_EMPTY(&shard->leaving)
                 ? gpr_inf_future(GPR_CLOCK_MONOTONIC)
                 : gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_seconds(1, GPR_TIMESPAN));
         grpc_event event = grpc_completion_queue_next(shard->queue, until, NULL);
@@ -155,7 +155,7 @@ static bool start(struct br_server *server, const struct br_server_config *confi
     for (; server->shard_count < (size_t)config->shards; server->shard_count++) {
         struct br_shard *shard = &server->shards[server->shard_count];
         shard->server = server;
-        TAILQ_INIT(&shard->receiving);
+        TAILQ_INIT(&shard->at_callers);
         TAILQ_INIT(&shard->leaving);
         shard->queue = grpc_completion_queue_create_for_next(NULL);
         grpc_server_register_completion_queue(server->core, shard->queue, NULL);

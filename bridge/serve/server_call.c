@@ -55,6 +55,54 @@ bool br_slot_start(struct br_slot *slot, const grpc_op *ops, size_t count, struc
     return true;
 }
 
+static int64_t remaining_ms(gpr_timespec deadline)
+{
+    if (gpr_time_cmp(deadline, gpr_inf_future(deadline.clock_type)) == 0) {
+        return -1;
+    }
+    int32_t left = gpr_time_to_millis(gpr_time_sub(deadline, gpr_now(deadline.clock_type)));
+    return left > 0 ? left : 0;
+}
+
+/* A caller that neither reads nor leaves would hold its call, with the reply, for good. Core itself ends those with a deadline. */
+static void wait_for_caller(struct br_slot *slot)
+{
+    const struct br_call_config *config = &slot->shard->call;
+    int64_t left_ms = remaining_ms(slot->details.deadline);
+    if (left_ms < 0 || left_ms > config->max_timeout_ms) {
+        slot->at_caller_ms = br_clock_now_ms(config->clock);
+        TAILQ_INSERT_TAIL(&slot->shard->at_callers, slot, line);
+        slot->is_at_caller = true;
+    }
+}
+
+static void stop_waiting_for_caller(struct br_slot *slot)
+{
+    if (slot->is_at_caller) {
+        TAILQ_REMOVE(&slot->shard->at_callers, slot, line);
+        slot->is_at_caller = false;
+    }
+}
+
+void br_slot_end_overdue(struct br_shard *shard)
+{
+    int64_t latest_ms = br_clock_now_ms(shard->call.clock) - shard->call.default_timeout_ms;
+    struct br_slot *slot;
+    while ((slot = TAILQ_FIRST(&shard->at_callers)) != NULL && slot->at_caller_ms <= latest_ms) {
+        stop_waiting_for_caller(slot);
+        bool replied = br_call_state(slot->call) == BR_CALL_REPLYING;
+        if (replied) {
+            BR_LOG(BR_LOG_WARN, "reply_not_read",
+                   br_log_text("method", slot->method != NULL ? slot->method->name : "other"));
+        }
+        /* Its |received| or |replied|, and |closed|, follow. */
+        grpc_call_cancel_with_status(slot->core, GRPC_STATUS_DEADLINE_EXCEEDED,
+                                     replied ? "the reply was not read within --default-timeout"
+                                             : "the request message did not arrive within --default-timeout",
+                                     NULL);
+    }
+}
+
 static grpc_slice text_slice(const char *text)
 {
     return grpc_slice_from_copied_string(text);
@@ -167,7 +215,9 @@ static void slot_reply(struct br_call_host *host, struct br_call *call, const st
         /* Else the caller would wait for its deadline, and the slot for the caller. */
         grpc_call_cancel_with_status(slot->core, GRPC_STATUS_INTERNAL, "the reply could not be sent", NULL);
         br_call_replied(call);
+        return;
     }
+    wait_for_caller(slot);
 }
 
 /* The tag of a post comes on this thread, so it is counted in time. */
@@ -191,6 +241,7 @@ static void slot_post(struct br_call_host *host, struct br_call *call)
 static void on_replied(struct br_slot *slot, bool ok)
 {
     (void)ok;
+    stop_waiting_for_caller(slot);
     br_call_replied(slot->call);
     br_slot_tag_done(slot);
 }
@@ -211,15 +262,6 @@ static void on_closed(struct br_slot *slot, bool ok)
         br_call_cancel(slot->call);
     }
     br_slot_tag_done(slot);
-}
-
-static int64_t remaining_ms(gpr_timespec deadline)
-{
-    if (gpr_time_cmp(deadline, gpr_inf_future(deadline.clock_type)) == 0) {
-        return -1;
-    }
-    int32_t left = gpr_time_to_millis(gpr_time_sub(deadline, gpr_now(deadline.clock_type)));
-    return left > 0 ? left : 0;
 }
 
 static void start_call(struct br_slot *slot, struct br_metadatum *metadata, grpc_slice message)
@@ -265,30 +307,10 @@ bool br_slot_message(grpc_byte_buffer *buffer, grpc_slice *out)
     return true;
 }
 
-static void stop_receiving(struct br_slot *slot)
-{
-    if (slot->is_receiving) {
-        TAILQ_REMOVE(&slot->shard->receiving, slot, line);
-        slot->is_receiving = false;
-    }
-}
-
-void br_slot_end_overdue(struct br_shard *shard)
-{
-    struct br_slot *slot;
-    while ((slot = TAILQ_FIRST(&shard->receiving)) != NULL &&
-           br_call_duration_ms(slot->call) >= shard->call.default_timeout_ms) {
-        stop_receiving(slot);
-        /* Its |received| and |closed| follow. */
-        grpc_call_cancel_with_status(slot->core, GRPC_STATUS_DEADLINE_EXCEEDED,
-                                     "the request message did not arrive within --default-timeout", NULL);
-    }
-}
-
 static void on_received(struct br_slot *slot, bool ok)
 {
     (void)ok;
-    stop_receiving(slot);
+    stop_waiting_for_caller(slot);
     grpc_slice message;
     if (slot->request == NULL) {
         br_slot_refuse(slot, BR_INVALID_ARGUMENT, "MESSAGE_MISSING",
@@ -324,12 +346,7 @@ static void receive(struct br_slot *slot)
         br_slot_refuse(slot, BR_INTERNAL, "GRPC_FAILED", "the request could not be received");
         return;
     }
-    /* Core itself ends the others. */
-    int64_t left_ms = remaining_ms(slot->details.deadline);
-    if (left_ms < 0 || left_ms > slot->shard->call.max_timeout_ms) {
-        TAILQ_INSERT_TAIL(&slot->shard->receiving, slot, line);
-        slot->is_receiving = true;
-    }
+    wait_for_caller(slot);
 }
 
 /* Watches for the end: a caller that leaves, or whose deadline passes. */

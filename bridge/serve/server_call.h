@@ -50,8 +50,9 @@ struct br_slot {
     char caller[BR_CALLER_CAP]; /* by its certificate; "": it needed none */
     unsigned pending_count;     /* tags that are still to come; the slot goes when there are none */
 
-    TAILQ_ENTRY(br_slot) line; /* in |receiving|, while |is_receiving| */
-    bool is_receiving;
+    TAILQ_ENTRY(br_slot) line; /* in |at_callers|, while |is_at_caller| */
+    bool is_at_caller;
+    int64_t at_caller_ms; /* since when, by the monotonic clock */
 
     struct br_tag arrived, received, closed, woken, replied;
 };
@@ -65,7 +66,7 @@ struct br_shard {
     pthread_t thread;
     bool running;
     TAILQ_HEAD(, br_slot)
-    receiving; /* calls whose message has not come; the oldest first. Its thread's own */
+    at_callers; /* calls that wait for their message, or for their reply to be read; the longest first. Its thread's own */
     TAILQ_HEAD(, br_stream)
     leaving; /* streams that end once their caller has read what was sent; the oldest first. Its thread's own */
 };
@@ -115,7 +116,7 @@ void br_slot_refuse(struct br_slot *slot, enum br_code code, const char *reason,
  */
 bool br_slot_message(grpc_byte_buffer *buffer, grpc_slice *out) BR_MUST_CHECK;
 
-/* Ends the calls whose message took longer than the default timeout. The shard's thread. */
+/* Ends the calls whose caller took longer than the default timeout to send its message, or to read the reply. The shard's thread. */
 void br_slot_end_overdue(struct br_shard *shard);
 
 /* A slot was released: wakes who waits for the drain. Any shard's thread. */
