@@ -3,49 +3,29 @@ import contextlib
 import itertools
 import json
 import socket
-import struct
 import threading
 import unittest
 
 import grpc
 
 from harness import Bridge, PATIENCE, Sim, attempt, wait_until
+from http2 import GOAWAY, PING, connect, frame, read_frame
 from modelarts.v1 import modelarts_service_pb2 as pb, modelarts_service_pb2_grpc
 
 numbers = itertools.count()
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-# RFC 9113 section 6.
-SETTINGS, PING, GOAWAY = 4, 6, 7
-
-
-def frame(kind, flags=0, payload=b""):
-    return struct.pack(">I", len(payload))[1:] + bytes((kind, flags)) + bytes(4) + payload
-
-
-def read_exactly(connection, count):
-    data = b""
-    while len(data) < count:
-        piece = connection.recv(count - len(data))
-        if not piece:
-            raise EOFError
-        data += piece
-    return data
 
 
 def frames_until_the_goodbye(address, answers):
     """The kinds of the frames that a caller gets which opens a connection and makes no call."""
-    host, port = address.rsplit(":", 1)
     kinds = []
-    with socket.create_connection((host, int(port)), timeout=PATIENCE) as connection:
-        connection.sendall(PREFACE + frame(SETTINGS))
+    with connect(address) as connection:
         with contextlib.suppress(EOFError, ConnectionResetError):
             while len(kinds) < 1000:
-                head = read_exactly(connection, 9)
-                payload = read_exactly(connection, int.from_bytes(head[:3], "big"))
-                kinds.append(head[3])
-                if head[3] == GOAWAY:
+                kind, flags, _, payload = read_frame(connection)
+                kinds.append(kind)
+                if kind == GOAWAY:
                     break
-                if head[3] == PING and head[4] == 0 and answers:
+                if kind == PING and flags == 0 and answers:
                     connection.sendall(frame(PING, 1, payload))
                     if kinds.count(PING) == 3:
                         break
