@@ -152,6 +152,7 @@ static void spread_whole(struct br_mask *node, bool whole)
 struct pruner {
     struct br_violations *violations;
     const char *mask_name; /* of the request's mask field */
+    size_t empty_count;    /* fields that are sent though they are empty */
 };
 
 /* Adds that |node|'s repeated field is empty though a path goes on below it. One path stands for all. */
@@ -182,7 +183,7 @@ static void refuse_empty(const struct pruner *pruner, const struct br_place *pla
  * |message| NULL: the message is unset, and so is everything below it. |roles| NULL below the top.
  * The depth of the recursion is that of a path, which BR_MAX_DEPTH bounds.
  */
-static void prune(const struct pruner *pruner, const struct br_message_plan *plan, ProtobufCMessage *message,
+static void prune(struct pruner *pruner, const struct br_message_plan *plan, ProtobufCMessage *message,
                   const struct br_mask *node, const enum br_role *roles, const struct br_place *parent)
 {
     for (size_t i = 0; message != NULL && !node->whole && i < plan->field_count; i++) {
@@ -196,6 +197,7 @@ static void prune(const struct pruner *pruner, const struct br_message_plan *pla
         const struct br_field_plan *field = child->field;
         struct br_place place = {.parent = parent, .name = field->name, .index = BR_PLACE_NO_INDEX};
         size_t count = message == NULL ? 0 : br_field_count(message, field);
+        pruner->empty_count += count == 0 && child->named;
         if (count == 0 && child->named && needs_value(field)) {
             br_violations_add(pruner->violations, &place, "named in %s but has no value", pruner->mask_name);
         } else if (child->children == NULL) {
@@ -249,6 +251,12 @@ bool br_mask_apply(const struct br_method *method, ProtobufCMessage *request,
     spread_whole(root, false);
     struct pruner pruner = {.violations = violations, .mask_name = field->name};
     prune(&pruner, method->input, request, root, method->roles, NULL);
+    /* In each element of a list a path may name a field, so few bytes could make a body of hundreds of MiB. */
+    if (pruner.empty_count > BR_MAX_WIRE_ELEMENTS) {
+        return br_status_set(st, BR_RESOURCE_EXHAUSTED, "MESSAGE_TOO_LARGE",
+                             "%s names more than %d empty fields, over all elements of lists", field->name,
+                             BR_MAX_WIRE_ELEMENTS);
+    }
     *out = root;
     return true;
 }

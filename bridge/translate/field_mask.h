@@ -27,7 +27,8 @@ struct br_mask {
  *              message that is named and has no value. The tree lives in its arena.
  * |out|        NULL when the method has no mask, or the request's is unset or empty: everything that is set is
  *              sent. Written on success only.
- * Errors:      RESOURCE_EXHAUSTED/OUT_OF_MEMORY; a bad path is none: it is a violation
+ * Errors:      RESOURCE_EXHAUSTED/MESSAGE_TOO_LARGE over BR_MAX_WIRE_ELEMENTS empty fields would be sent
+ *              RESOURCE_EXHAUSTED/OUT_OF_MEMORY; a bad path is none: it is a violation
  */
 bool br_mask_apply(const struct br_method *method, ProtobufCMessage *request,
                    struct br_violations *violations, const struct br_mask **out,

@@ -36,7 +36,7 @@ struct br_rest_request {
  *              call is refused.
  * |warnings|   begins zeroed; filled also when the call is refused.
  * |out|        written on success only; release with br_rest_request_finish().
- * Errors:      those of br_wire_check() and br_json_write()
+ * Errors:      those of br_wire_check(), br_mask_apply() and br_json_write()
  *              INVALID_ARGUMENT/MALFORMED_MESSAGE  not a message of the method's input
  *              INVALID_ARGUMENT/VALIDATION_FAILED  every violation, path values included
  *              INVALID_ARGUMENT/URL_TOO_LONG       the URL would pass 32 KiB

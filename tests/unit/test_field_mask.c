@@ -461,6 +461,29 @@ static void test_apply_path_of_any_length_is_bounded(void **state)
     assert_true(strlen(f.violations.items[1].description) < 100);
 }
 
+static void test_apply_too_many_empty_fields_refused(void **state)
+{
+    (void)state;
+    static Testapi__V1__Part *parts[BR_MAX_WIRE_ELEMENTS];
+    Testapi__V1__Part part = TESTAPI__V1__PART__INIT;
+    for (size_t i = 0; i < COUNT(parts); i++) {
+        parts[i] = &part;
+    }
+    f.request.parts = parts;
+    f.request.n_parts = COUNT(parts);
+    add_path("parts.name");
+    apply();
+    assert_int_equal(f.violations.total_count, 0);
+
+    f.request.description = NULL;
+    add_path("description");
+    assert_false(br_mask_apply(test_method("UpdateThing"), &f.request.base, &f.violations, &f.tree, &f.st));
+    assert_int_equal(f.st.code, BR_RESOURCE_EXHAUSTED);
+    assert_string_equal(f.st.reason, "MESSAGE_TOO_LARGE");
+    assert_string_equal(f.st.msg,
+                        "update_mask names more than 100000 empty fields, over all elements of lists");
+}
+
 static void test_apply_whole_body_field_may_be_named(void **state)
 {
     (void)state;
@@ -649,6 +672,7 @@ int main(void)
         TEST(test_apply_wrong_path_says_what_is_accepted),
         TEST(test_apply_every_wrong_path_is_reported),
         TEST(test_apply_path_of_any_length_is_bounded),
+        TEST(test_apply_too_many_empty_fields_refused),
         TEST(test_apply_whole_body_field_may_be_named),
         TEST(test_apply_memory_runs_out_fails_or_counts),
         TEST(test_apply_mutated_paths_are_in_the_tree_or_refused),
