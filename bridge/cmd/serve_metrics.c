@@ -71,9 +71,10 @@ static const struct br_metric_def defs[FAMILY_COUNT] = {
     [DRAINING] = {.name = "modelarts_bridge_draining",
                   .help = "1 from SIGTERM on, else 0.",
                   .type = BR_METRIC_GAUGE},
-    [LOG_LINES_DROPPED] = {.name = "modelarts_bridge_log_lines_dropped_total",
-                           .help = "Lines of the log that were lost because its reader was too slow, or its disk full.",
-                           .type = BR_METRIC_COUNTER},
+    [LOG_LINES_DROPPED] =
+        {.name = "modelarts_bridge_log_lines_dropped_total",
+         .help = "Lines of the log that were lost because its reader was too slow, or its disk full.",
+         .type = BR_METRIC_COUNTER},
     [BUILD_INFO] = {.name = "modelarts_bridge_build_info",
                     .help = "1, with the version of the bridge.",
                     .type = BR_METRIC_GAUGE,

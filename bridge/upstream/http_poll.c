@@ -45,6 +45,11 @@ void br_http_poll_finish(struct br_http_poll *poll)
     free(poll->sockets);
 }
 
+static bool is_known(const struct br_http_poll *poll, int fd)
+{
+    return (size_t)fd < poll->socket_cap;
+}
+
 /* What is known of |fd|; NULL: nothing, and no memory for it. */
 static struct br_http_poll_socket *find_socket(struct br_http_poll *poll, int fd)
 {
@@ -73,45 +78,57 @@ void br_http_poll_opened(struct br_http_poll *poll, int fd)
 /* The system forgets a socket that is closed. */
 void br_http_poll_closed(struct br_http_poll *poll, int fd)
 {
-    if ((size_t)fd < poll->socket_cap) {
+    if (is_known(poll, fd)) {
         poll->sockets[fd] = (struct br_http_poll_socket){0};
     }
 }
 
-bool br_http_poll_watch(struct br_http_poll *poll, int fd, bool readable, bool writable)
+/* A socket that could not be remembered, for want of memory, may be registered already. */
+static bool register_socket(struct br_http_poll *poll, int fd, int how, uint32_t events)
 {
-    struct br_http_poll_socket *known = find_socket(poll, fd);
-    struct epoll_event event = {.data.fd = fd};
-    event.events = (readable ? EPOLLIN : 0U) | (writable ? EPOLLOUT : 0U);
-    if (known != NULL) {
-        known->is_wanted = true;
-        if (known->is_registered && known->events == event.events) {
-            return true;
-        }
-        int how = known->is_registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-        if (epoll_ctl(poll->epoll_fd, how, fd, &event) == 0) {
-            known->is_registered = true;
-            known->events = event.events;
-            return true;
-        }
+    struct epoll_event event = {.events = events, .data.fd = fd};
+    if (epoll_ctl(poll->epoll_fd, how, fd, &event) == 0 ||
+        (errno == EEXIST && epoll_ctl(poll->epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0)) {
+        return true;
     }
     BR_LOG(BR_LOG_ERROR, "upstream_poll_failed", br_log_number("errno", errno));
     return false;
 }
 
+bool br_http_poll_watch(struct br_http_poll *poll, int fd, bool readable, bool writable)
+{
+    uint32_t events = (readable ? EPOLLIN : 0U) | (writable ? EPOLLOUT : 0U);
+    struct br_http_poll_socket *known = find_socket(poll, fd);
+    if (known == NULL) {
+        return register_socket(poll, fd, EPOLL_CTL_ADD, events);
+    }
+    known->is_wanted = true;
+    if (known->is_registered && known->events == events) {
+        return true;
+    }
+    if (!register_socket(poll, fd, known->is_registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, events)) {
+        return false;
+    }
+    known->is_registered = true;
+    known->events = events;
+    return true;
+}
+
 static void unregister(struct br_http_poll *poll, int fd)
 {
     (void)epoll_ctl(poll->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-    poll->sockets[fd].is_registered = false;
+    if (is_known(poll, fd)) {
+        poll->sockets[fd].is_registered = false;
+    }
 }
 
 void br_http_poll_forget(struct br_http_poll *poll, int fd)
 {
-    if ((size_t)fd < poll->socket_cap) {
+    if (is_known(poll, fd)) {
         poll->sockets[fd].is_wanted = false;
-        if (!poll->sockets[fd].is_kept) {
-            unregister(poll, fd);
-        }
+    }
+    if (!is_known(poll, fd) || !poll->sockets[fd].is_kept) {
+        unregister(poll, fd);
     }
 }
 
@@ -138,7 +155,7 @@ void br_http_poll_wait(struct br_http_poll *poll, int64_t until_ms, br_http_poll
         if (fd == poll->wake_fd) {
             continue;
         }
-        if (poll->sockets[fd].is_wanted) {
+        if (!is_known(poll, fd) || poll->sockets[fd].is_wanted) {
             ready(arg, fd, (bits & EPOLLIN) != 0, (bits & EPOLLOUT) != 0);
         } else {
             /* The server has closed an idle connection: level-triggered, it would be told again and again. */
