@@ -17,7 +17,7 @@ from modelarts.v1.service_update_log_pb2 import LOG_RESULT_SUCCESS
 from reflection import Reflection
 
 ROOT = os.environ["ROOT"]
-PAGES = ("README.md", "bridge/README.md", "bridge/SECURITY.md", "proto/README.md", "CHANGELOG.md",
+PAGES = ("README.md", "bridge/README.md", "bridge/SECURITY.md", "proto/README.md", "CHANGELOG.md", "tests/README.md",
          "deploy/README.md", "deploy/docker/README.md", "deploy/kubernetes/README.md", "deploy/systemd/README.md")
 SHOWN_ADDRESS = "127.0.0.1:50051"
 SHOWN_ADMIN = "127.0.0.1:9090"
