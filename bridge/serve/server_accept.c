@@ -90,14 +90,13 @@ static void close_waiting(int fd)
 int accept4(int fd, struct sockaddr *restrict address, socklen_t *restrict len, int flags)
 {
     int taken = take(fd, address, len, flags);
-    if (taken >= 0 || errno == EAGAIN || errno == EINTR) {
-        return taken;
-    }
-    if (is_shortage(errno)) {
+    if (taken >= 0) {
+        br_accept_init(); /* there are descriptors again, if there were none */
+    } else if (is_shortage(errno)) {
         close_waiting(fd);
         errno = EAGAIN;
     } else if (is_of_one_connection(errno)) {
         errno = EINTR; /* so that core takes the next one */
     }
-    return -1;
+    return taken;
 }

@@ -86,6 +86,9 @@ static void stop_waiting_for_caller(struct br_slot *slot)
 
 void br_slot_end_overdue(struct br_shard *shard)
 {
+    if (TAILQ_EMPTY(&shard->at_callers)) {
+        return; /* the usual case: no look at the clock for each event */
+    }
     int64_t latest_ms = br_clock_now_ms(shard->call.clock) - shard->call.default_timeout_ms;
     struct br_slot *slot;
     while ((slot = TAILQ_FIRST(&shard->at_callers)) != NULL && slot->at_caller_ms <= latest_ms) {

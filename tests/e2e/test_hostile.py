@@ -240,7 +240,7 @@ class Floods(Hostile):
             self.pour(more, first, 1000)
             self.assert_served()
 
-    @scenario("one header of 1 MB, without an end", 64, "memory stays; others are served, with a delay (known limits)")
+    @scenario("one header without an end, in 64 frames of 16 kB", 64, "memory stays; others are served after a delay (CVE-2023-33953)")
     def test_header_without_an_end(self):
         first = http2.frame(http2.HEADERS, 0, http2.request_headers("UpdateService") + b"\0" + http2.text(b"x-endless") +
                             http2.integer(1 << 30, 7), 1)

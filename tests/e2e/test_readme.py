@@ -296,7 +296,7 @@ class Tables(unittest.TestCase):
 
     def test_every_flag_exists(self):
         known = {"--help"}
-        for script in ("deploy/quickstart.sh", "deploy/docker/build.sh"):
+        for script in ("deploy/quickstart.sh", "deploy/docker/build.sh", "tests/e2e/test_reliability_table.py"):
             known.update(re.findall(r"--[a-z][a-z0-9-]*", read(script)))
         for command in ("serve", "call", "health", "wait", "routes", "check"):
             known.update(re.findall(r"^  (--[a-z0-9-]+)", output_of(os.environ["BRIDGE"], command, "--help"), re.M))

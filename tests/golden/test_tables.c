@@ -297,7 +297,7 @@ static void check_behaviour(const struct row *row, char problem[PROBLEM_CAP])
         return;
     }
     char body[128];
-    (void)snprintf(body, sizeof body, "{\"%s\":\"%s\"}", row->parameter, "value");
+    (void)snprintf(body, sizeof body, "{\"%s\":\"%s\"}", row->parameter, "detail");
     const char *key = metadata_key != NULL ? metadata_key : "x-auth-token";
     struct probe probe = {
         .metadatum = {.key = key, .key_len = strlen(key), .value = "value", .value_len = strlen("value")},
@@ -312,7 +312,7 @@ static void check_behaviour(const struct row *row, char problem[PROBLEM_CAP])
     } else if (trailer_key != NULL && (trailer == NULL || trailer->len != strlen("value") ||
                                        memcmp(trailer->value, "value", trailer->len) != 0)) {
         say(problem, "a header that does not become the trailer", trailer_key);
-    } else if (details_key != NULL && !has_detail(&probe, details_key, "value")) {
+    } else if (details_key != NULL && !has_detail(&probe, details_key, "detail")) {
         say(problem, "a part of an error that is not in the details", details_key);
     }
     finish_call(&probe);
