@@ -17,6 +17,7 @@
 #include <string.h>
 
 #define BASE_URL "https://modelarts.example.com/prefix"
+#define URL_MAX_BYTES ((size_t)32 << 10)
 
 /* ---- The input ---- */
 
@@ -114,10 +115,15 @@ const struct br_contract *fuzz_contract(void)
     return compiled;
 }
 
-const struct br_method *fuzz_method(struct fuzz_input *input)
+const struct br_method *fuzz_method(struct fuzz_input *input, size_t *arena_bytes)
 {
     (void)fuzz_contract();
-    return rest_methods[(uint8_t)(fuzz_byte(input) - '0') % rest_method_count];
+    uint8_t choice = (uint8_t)(fuzz_byte(input) - '0');
+    size_t round = choice / rest_method_count;
+    if (arena_bytes != NULL) {
+        *arena_bytes = round == 0 ? FUZZ_ARENA_BYTES : round * round * 8;
+    }
+    return rest_methods[choice % rest_method_count];
 }
 
 const struct br_method *fuzz_method_named(const char *name)
@@ -213,24 +219,32 @@ static int hex_digit(char c)
     return found != NULL ? (int)(found - digits) : -1;
 }
 
-/* The end of the encoded value at |at|: unreserved bytes and %XX. In a path it may not decode to what steers one. */
+/*
+ * The end of the encoded value at |at|: unreserved bytes and %XX, of UTF-8. In a path it may not decode to what steers
+ * one.
+ */
 static const char *skip_value(const char *at, bool in_path)
 {
+    char decoded[URL_MAX_BYTES + 1];
+    size_t len = 0;
     while (is_unreserved(*at) || *at == '%') {
+        int byte = (unsigned char)*at;
         if (*at == '%') {
-            int byte = hex_digit(at[1]) << 4 | hex_digit(at[2]);
+            byte = hex_digit(at[1]) << 4 | hex_digit(at[2]);
             assert(byte > 0 && !is_unreserved((char)byte));
             assert(!in_path || (byte >= ' ' && byte != 0x7F && strchr("/\\", byte) == NULL));
             at += 2;
         }
+        decoded[len++] = (char)byte;
         at++;
     }
+    assert(br_utf8_valid_prefix(decoded, len) == len);
     return at;
 }
 
 static void check_url(const struct br_method *method, const char *url)
 {
-    assert(strlen(url) <= (size_t)32 << 10);
+    assert(strlen(url) <= URL_MAX_BYTES);
     assert(strncmp(url, BASE_URL "/", sizeof BASE_URL) == 0);
     const char *at = url + sizeof BASE_URL - 1;
     for (size_t i = 0; i < method->part_count; i++) {
@@ -263,7 +277,8 @@ static void check_refusal(const struct br_status *st, const struct br_violations
     fuzz_check_error(&error, arena);
 }
 
-bool fuzz_check_request(const struct br_method *method, bool with_defaults, const uint8_t *bytes, size_t len)
+bool fuzz_check_request(const struct br_method *method, bool with_defaults, size_t arena_bytes,
+                        const uint8_t *bytes, size_t len)
 {
     struct br_header project = {.name = "project_id", .value = "default"};
     const struct br_rest_config config = {
@@ -275,7 +290,7 @@ bool fuzz_check_request(const struct br_method *method, bool with_defaults, cons
     struct br_warnings warnings = {0};
     struct br_rest_request request;
     struct br_status st;
-    br_arena_init(&arena, FUZZ_ARENA_BYTES);
+    br_arena_init(&arena, arena_bytes);
     br_violations_init(&violations, &arena);
     bool built = br_rest_request_build(method, &config, bytes, len, &violations, &warnings, &request, &st);
     assert(arena.used_bytes <= arena.limit_bytes);

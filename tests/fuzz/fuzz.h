@@ -35,8 +35,12 @@ uint64_t fuzz_number(struct fuzz_input *input, size_t size);
  */
 char *fuzz_part(struct fuzz_input *input, char separator, size_t *len);
 
-/* A REST method, chosen by the next byte, so that '0' is the first: one of the product's, or of testapi.v1. */
-const struct br_method *fuzz_method(struct fuzz_input *input);
+/*
+ * A REST method, chosen by the next byte, so that '0' is the first: one of the product's, or of testapi.v1.
+ * |arena_bytes| how much its message may take: FUZZ_ARENA_BYTES in the first round of the methods, later so little that
+ *               it may run out. NULL: nobody asks.
+ */
+const struct br_method *fuzz_method(struct fuzz_input *input, size_t *arena_bytes);
 
 /*
  * The rest of the input as an HTTP answer, in the form of tests/golden's http_response.txt, through the collector that
@@ -57,7 +61,7 @@ const struct br_method *fuzz_method_named(const char *name);
 
 /* ---- What must hold ---- */
 
-/* Bytes that one input may take in an arena: as a call has. */
+/* Bytes that an arena has, as in a call. */
 #define FUZZ_ARENA_BYTES ((size_t)64 << 20)
 
 /* A status of a failure has a code, a reason of the right form, and a message that is UTF-8 and not empty. */
@@ -70,9 +74,10 @@ void fuzz_check_error(const struct br_error *error, struct br_arena *arena);
 void fuzz_check_json(const char *text, size_t len);
 
 /*
- * Builds the REST request of |bytes|. Made: the URL has the template's literals, nothing that a value brought in
+ * Builds the REST request of |bytes| in |arena_bytes|. Made: the URL has the template's literals, nothing that a value brought in
  * steers it, and the body is JSON; returns true. Refused: the error is one that a caller can use.
  */
-bool fuzz_check_request(const struct br_method *method, bool with_defaults, const uint8_t *bytes, size_t len);
+bool fuzz_check_request(const struct br_method *method, bool with_defaults, size_t arena_bytes,
+                        const uint8_t *bytes, size_t len);
 
 #endif

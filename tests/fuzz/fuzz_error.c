@@ -58,6 +58,29 @@ static void check_answer(const struct br_http_exchange *exchange, const struct b
     }
 }
 
+/* Without memory the code is the same. |arena_bytes|: too little, most of the time. */
+static void check_without_memory(const struct br_http_exchange *exchange, const struct br_method *method,
+                                 size_t arena_bytes)
+{
+    const struct br_http_answer *answer = &exchange->answer;
+    struct br_arena arena;
+    struct br_arena small;
+    struct br_error whole;
+    struct br_error error;
+    if (answer->status / 100 == 2) {
+        return;
+    }
+    br_arena_init(&arena, FUZZ_ARENA_BYTES);
+    br_arena_init(&small, arena_bytes);
+    br_error_from_answer(answer, method, NULL, FUZZ_NOW_S, &arena, &whole);
+    br_error_from_answer(answer, method, NULL, FUZZ_NOW_S, &small, &error);
+    assert(error.st.code == whole.st.code && error.retry_after_ms == whole.retry_after_ms);
+    assert(strcmp(error.st.msg, whole.st.msg) == 0);
+    fuzz_check_error(&error, &small);
+    br_arena_finish(&small);
+    br_arena_finish(&arena);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const names[] = {"UpdateService", "ShowServiceUpdateLogs"};
@@ -65,9 +88,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct br_http_exchange exchange = {0};
     if (fuzz_answer(&input, &exchange)) {
         for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+            const struct br_method *method = fuzz_method_named(names[i]);
             struct br_arena arena;
             br_arena_init(&arena, FUZZ_ARENA_BYTES);
-            check_answer(&exchange, fuzz_method_named(names[i]), &arena);
+            check_answer(&exchange, method, &arena);
+            check_without_memory(&exchange, method, size & 0xFF);
             assert(arena.used_bytes <= arena.limit_bytes);
             br_arena_finish(&arena);
         }

@@ -321,7 +321,7 @@ static void check_bytes(const struct br_message_plan *plan, const ProtobufCMessa
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fuzz_input input = {.at = data, .end = data + size};
-    const struct br_method *method = fuzz_method(&input);
+    const struct br_method *method = fuzz_method(&input, NULL);
     bool is_request = fuzz_byte(&input) & 1;
     const struct br_message_plan *plan = is_request ? method->input : method->output;
     struct br_arena arena;
@@ -333,7 +333,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t *packed = pack(message, &len);
     check_bytes(plan, message, packed, len, &arena);
     if (is_request) {
-        (void)fuzz_check_request(method, true, packed, len);
+        (void)fuzz_check_request(method, true, FUZZ_ARENA_BYTES, packed, len);
     }
     free(packed);
     br_arena_finish(&arena);

@@ -12,6 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Goes into the URL as it is. */
+static void check_literal(const char *literal)
+{
+    for (const char *c = literal; *c != '\0'; c++) {
+        assert(*c > ' ' && *c <= '~' && strchr("%?#\\{}\"<>^`|", *c) == NULL);
+    }
+}
+
 /* The parts are the template, and nothing else: literals and variables take turns. */
 static void check_parts(const char *text, const struct br_path_part *parts, size_t count)
 {
@@ -19,6 +27,9 @@ static void check_parts(const char *text, const struct br_path_part *parts, size
         const char *literal = parts[i].literal;
         assert((literal == NULL) == (parts[i].variable != NULL));
         assert(i == 0 || (literal == NULL) != (parts[i - 1].literal == NULL));
+        if (literal != NULL) {
+            check_literal(literal);
+        }
         const char *name = literal != NULL ? literal : parts[i].variable->name;
         size_t len = strlen(name);
         text += literal == NULL;
@@ -68,7 +79,7 @@ static void expand(const struct br_path_part *parts, size_t count, struct fuzz_i
 
     uint8_t *packed;
     size_t len = make_request(&method, input, arena, &packed);
-    (void)fuzz_check_request(&method, false, packed, len);
+    (void)fuzz_check_request(&method, false, FUZZ_ARENA_BYTES, packed, len);
     free(packed);
 }
 

@@ -3,7 +3,8 @@
 # what is there that reach as much. An input that was a finding, found-WHAT, stays as it is.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-build="$here/../../build/fuzz"
+root=$(CDPATH='' cd -- "$here/../.." && pwd)
+build="$root/build/fuzz"
 "$here/build.sh" >&2
 sed -n 's/^\([a-z_]*\) .*/\1/p' "$here/targets.txt" | while read -r target; do
     corpus="$here/corpus/$target"

@@ -4,7 +4,8 @@
 # Ends with 1 when a target found something: the input lies in build/fuzz/found.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-build="$here/../../build/fuzz"
+root=$(CDPATH='' cd -- "$here/../.." && pwd)
+build="$root/build/fuzz"
 
 # One target: run.sh --one TARGET SECONDS
 if [ "${1:-}" = --one ]; then
@@ -41,11 +42,11 @@ for target in $targets; do
     if [ "$(cat "$build/$target.code")" != 0 ]; then
         finding=YES
         found=1
+        grep -E 'Assertion|SUMMARY|Test unit written' "$log" >&2 || tail -n 3 "$log" >&2
     fi
     printf '%-12s %10s %6s %6s %8s %9s\n' "$target" \
         "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")" \
         "${last:--}" "$((${last:-0} - ${first:-0}))" "$finding" \
         "$(sed -n 's/^stat::peak_rss_mb: *//p' "$log")"
 done
-[ "$found" = 0 ] || grep -hE 'Assertion|SUMMARY|Test unit written' "$build"/*.log >&2
 exit "$found"

@@ -81,6 +81,7 @@ def by_hand(out):
         "open": "/a/{thing_id",
         "inside": "/a{thing_id}b",
         "lost": "/a/../{thing_id}",
+        "query": "/a?b/{thing_id}\nt",
         "unicode": "/x,y;z=1/{project_id}\n\u00e9\u20ac\U0001f600",
     }.items():
         save(out, "path", name, text.encode())
@@ -94,6 +95,7 @@ def by_hand(out):
     }.items():
         save(out, "retry_after", name, text.encode())
 
+    save(out, "error", "controls", b'HTTP/1.1 400\n\n{"error_code":"A.1","error_msg":"a\\n\\u001b\\u009bb"}')
     for name, time in {
         "token": "2023-11-15T22:13:20.701000Z", "expired": "2020-01-04T09:05:22Z", "last": "9999-12-31T23:59:59Z",
         "february": "2024-02-30T00:00:00Z", "zone": "2023-11-15T22:13:20+01:00",
@@ -108,23 +110,25 @@ def by_hand(out):
     save(out, "credentials", "control", b"user\x00x\x1epass\r\n\x1ed\x1ep")
     save(out, "credentials", "long", b"a" * 4096 + b"\n\x1e" + b"b" * 4097)
 
+    url = "--upstream-url=https://h"
     for name, items in {
         "url": ["--upstream-url=https://modelarts.eu-de.otc.t-systems.com:443/prefix/"],
         "quantities": ["--upstream-url", "http://localhost:80", "--default-timeout", "90s", "--max-response-bytes=8MiB",
                        "--max-attempts=10", "--max-timeout=1h", "--drain-min-delay=500ms"],
-        "lists": ["--upstream-url=https://h", "--listen=127.0.0.1:0", "--listen=unix:/tmp/a,b",
+        "lists": [url, "--listen=127.0.0.1:0", "--listen=unix:/tmp/a,b",
                   "MODELARTS_BRIDGE_FORWARD_METADATA=x-a,x-b,", "--return-header=etag"],
         "environment": ["MODELARTS_BRIDGE_UPSTREAM_URL=https://[::1]:8443", "MODELARTS_BRIDGE_LOG_LEVEL=debug",
                         "MODELARTS_BRIDGE_ADMIN_DRAIN=true", "MODELARTS_BRIDGE_PROJECT_ID=p", "--admin-listen=off"],
-        "token": ["--upstream-url=https://h", "--auth=token", "--credentials-dir=/tmp", "--iam-url=https://iam:443",
+        "token": [url, "--auth=token", "--credentials-dir=/tmp", "--iam-url=https://iam:443",
                   "--iam-timeout=1s", "--unix-socket-mode=0660"],
-        "aksk": ["--upstream-url=https://h", "--auth=aksk", "--credentials-dir=/", "--aksk-dialect=credential",
+        "aksk": [url, "--auth=aksk", "--credentials-dir=/", "--aksk-dialect=credential",
                  "--aksk-region=eu-de", "--aksk-service=modelarts"],
-        "tls": ["--upstream-url=https://h", "--tls-cert=/dev/null", "--tls-key=/dev/null", "--client-ca=/dev/null",
+        "tls": [url, "--tls-cert=/dev/null", "--tls-key=/dev/null", "--client-ca=/dev/null",
                 "--allow-caller=spiffe://a/b"],
         "slip": ["--lisen=a"], "alone": ["positional"], "missing": ["--listen"], "dashes": ["--", "--listen"],
-        "flag-value": ["--listen", "--shards"], "single": ["-l"], "switch": ["--admin-drain", "--admin-drain=no"],
-        "range": ["--shards=65"], "unit": ["--max-timeout=5"], "choice": ["--auth=none"], "quote": ["--auth=\u00e9\n\x7f"],
+        "flag-value": ["--listen", "--shards"], "single": ["-l"], "none": [], "range": [url, "--shards=65"],
+        "unit": [url, "--max-timeout=5"], "choice": [url, "--auth=none"], "quote": [url, "--auth=\u00e9\n\x7f"],
+        "switch": [url, "--admin-drain=no"],
     }.items():
         save(out, "settings", name, "\0".join(items).encode())
 
