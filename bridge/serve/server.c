@@ -53,8 +53,9 @@ static void *run_shard(void *argument)
     for (;;) {
         br_slot_end_overdue(shard);
         br_stream_end_stuck(shard);
+        br_slot_make_up(shard);
         gpr_timespec until =
-            TAILQ_EMPTY(&shard->at_callers) && TAILQ_EMPTY(&shard->leaving)
+            TAILQ_EMPTY(&shard->at_callers) && TAILQ_EMPTY(&shard->leaving) && shard->missing_count == 0
                 ? gpr_inf_future(GPR_CLOCK_MONOTONIC)
                 : gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_seconds(1, GPR_TIMESPAN));
         grpc_event event = grpc_completion_queue_next(shard->queue, until, NULL);

@@ -13,26 +13,18 @@
 static void slot_release(struct br_slot *slot)
 {
     struct br_server *server = slot->shard->server;
-    bool was_call = slot->core != NULL;
     br_stream_destroy(slot->stream);
     br_call_destroy(slot->call);
     grpc_byte_buffer_destroy(slot->request);
     grpc_metadata_array_destroy(&slot->metadata);
     grpc_call_details_destroy(&slot->details);
-    if (was_call) {
+    if (slot->core != NULL) {
         grpc_call_unref(slot->core);
     }
-    struct br_shard *shard = slot->shard;
     if (slot->counter != NULL) {
         atomic_fetch_sub(slot->counter, 1);
     }
     free(slot);
-    if (was_call) {
-        /* What could not be asked for when a call came, for want of memory, may be now. */
-        if (shard->missing_count > 0 && br_slot_request(shard)) {
-            shard->missing_count--;
-        }
-    }
     br_server_slot_released(server);
 }
 
@@ -457,7 +449,7 @@ static void on_arrived(struct br_slot *slot, bool ok)
     }
     struct br_shard *shard = slot->shard;
     if (!br_slot_request(shard)) {
-        shard->missing_count++; /* made up for when a call is released; or the server is stopping */
+        shard->missing_count++; /* made up for when there is memory; or the server is stopping */
     }
     slot->call = br_call_create(&shard->call, &slot->host);
     if (slot->call == NULL) {
@@ -492,4 +484,11 @@ bool br_slot_request(struct br_shard *shard)
         return false;
     }
     return true;
+}
+
+void br_slot_make_up(struct br_shard *shard)
+{
+    while (shard->missing_count > 0 && br_slot_request(shard)) {
+        shard->missing_count--;
+    }
 }

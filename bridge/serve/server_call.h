@@ -100,6 +100,9 @@ struct br_server {
 /* Asks core for one more call on |shard|. Returns false without memory, or when the server is stopping. */
 bool br_slot_request(struct br_shard *shard) BR_MUST_CHECK;
 
+/* Asks for what could not be asked for when a call came, for want of memory. The shard's thread. */
+void br_slot_make_up(struct br_shard *shard);
+
 /* Starts a batch whose tag is counted; false when core refuses it, and then no tag comes. The shard's thread. */
 bool br_slot_start(struct br_slot *slot, const grpc_op *ops, size_t count, struct br_tag *tag) BR_MUST_CHECK;
 

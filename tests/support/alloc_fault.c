@@ -5,21 +5,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-static atomic_long left = LONG_MAX; /* allocations until one fails */
-static atomic_bool all_others;      /* fail too */
+/* Of the allocations from |first| on, each |period|th fails, |left| times. */
+static atomic_long seen;
+static atomic_long first;
+static atomic_long period = 1;
+static atomic_long left;
 static atomic_bool has_failed;
 
 bool alloc_fault_hits(void)
 {
-    if (left == LONG_MAX) {
+    if (left <= 0) {
         return false;
     }
-    long before = atomic_fetch_sub(&left, 1);
-    bool fails = before == 0 || (before < 0 && all_others);
-    if (fails) {
-        has_failed = true;
+    long number = atomic_fetch_add(&seen, 1);
+    if (number < first || (number - first) % period != 0 || atomic_fetch_sub(&left, 1) <= 0) {
+        return false;
     }
-    return fails;
+    has_failed = true;
+    return true;
 }
 
 void *__real_malloc(size_t size);
@@ -50,20 +53,31 @@ char *__wrap_strdup(const char *text)
     return alloc_fault_hits() ? NULL : __real_strdup(text);
 }
 
+static void begin(size_t after, size_t every, long total)
+{
+    seen = 0;
+    first = (long)after;
+    period = (long)every;
+    left = total;
+}
+
 void alloc_fault_once_after(size_t count)
 {
-    all_others = false;
-    left = (long)count;
+    begin(count, 1, 1);
 }
 
 void alloc_fault_all_after(size_t count)
 {
-    all_others = true;
-    left = (long)count;
+    begin(count, 1, LONG_MAX);
+}
+
+void alloc_fault_every(size_t every, size_t total)
+{
+    begin(every - 1, every, (long)total);
 }
 
 bool alloc_fault_end(void)
 {
-    left = LONG_MAX;
+    left = 0;
     return atomic_exchange(&has_failed, false);
 }

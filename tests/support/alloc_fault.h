@@ -18,6 +18,9 @@ void alloc_fault_once_after(size_t count);
 /* The first |count| allocations from now on succeed, all others fail. */
 void alloc_fault_all_after(size_t count);
 
+/* Each |every|th allocation from now on fails, until |total| have. */
+void alloc_fault_every(size_t every, size_t total);
+
 /* From now on all succeed. Returns whether one failed since the last call. */
 bool alloc_fault_end(void);
 
