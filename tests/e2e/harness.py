@@ -38,8 +38,10 @@ def find_secret(text):
 PROJECT = "demo-project"
 # Many bridges run at a time: each takes a free admin port.
 os.environ["MODELARTS_BRIDGE_ADMIN_LISTEN"] = "127.0.0.1:0"
+# How many times slower than usual the programs are, under ThreadSanitizer or valgrind.
+SLOWNESS = int(os.environ.get("SLOWNESS", "1"))
 # A machine under load takes its time; what is waited for comes long before.
-PATIENCE = 60
+PATIENCE = 60 * SLOWNESS
 # The sanitizer keeps freed memory in a quarantine; a small one makes a process's size mean something.
 SMALL_QUARANTINE = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=4"}
 

@@ -12,7 +12,7 @@ import warnings
 
 import grpc
 
-from harness import Bridge, PATIENCE, PROJECT, Sim, TOKEN, attempt, wait_until
+from harness import Bridge, PATIENCE, PROJECT, SLOWNESS, Sim, TOKEN, attempt, wait_until
 from modelarts.v1 import modelarts_service_pb2 as pb, modelarts_service_pb2_grpc
 
 SPIFFE = "spiffe://cluster/ns/x/sa/y"
@@ -403,7 +403,7 @@ class Client(Case):
     def test_health_commands(self):
         """They are callers like any other."""
         bridge = self.start_tls("--allow-caller", DNS, client_ca="ca")
-        for command, arguments in (("health", ("--timeout=60s",)), ("wait", ("--timeout=5s",))):
+        for command, arguments in (("health", ("--timeout=60s",)), ("wait", (f"--timeout={5 * SLOWNESS}s",))):
             for name, code, output in (("client", 0, "SERVING\n"), ("stranger", 1, "")):
                 result = subprocess.run([os.environ["BRIDGE"], command, "--address", bridge.address, *arguments, "--tls",
                                          "--ca-file", files.path("ca.pem"), "--tls-cert", files.path(f"{name}.pem"),

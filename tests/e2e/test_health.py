@@ -8,7 +8,7 @@ import urllib.request
 
 import grpc
 
-from harness import Bridge, Case, Failure, PASSWORD, PATIENCE, SMALL_QUARANTINE, Sim, TOKEN, WRONG_PASSWORD, attempt, wait_until
+from harness import Bridge, Case, Failure, PASSWORD, PATIENCE, SLOWNESS, SMALL_QUARANTINE, Sim, TOKEN, WRONG_PASSWORD, attempt, wait_until
 from modelarts.v1 import modelarts_service_pb2 as pb, modelarts_service_pb2_grpc
 from reflection import health
 
@@ -169,7 +169,7 @@ class Answers(Case):
 
 class Changes(Own):
     def test_from_serving_to_the_end(self):
-        bridge = self.start("--drain-min-delay", "1s", "--shards", "2")
+        bridge = self.start("--drain-min-delay", f"{SLOWNESS}s", "--shards", "2")
         wait_until(lambda: self.health.check() == STATUS.SERVING, "the start")
         watches = [self.health.watch(name) for name in READY_NAMES]
         liveness, unknown = self.health.watch("liveness"), self.health.watch("nobody")

@@ -10,7 +10,7 @@ import unittest
 
 import grpc
 
-from harness import Bridge, PATIENCE, SMALL_QUARANTINE, Sim, TOKEN, attempt, load, wait_until
+from harness import Bridge, PATIENCE, SLOWNESS, SMALL_QUARANTINE, Sim, TOKEN, attempt, load, wait_until
 from modelarts.v1 import modelarts_service_pb2 as pb, modelarts_service_pb2_grpc
 
 numbers = itertools.count()
@@ -235,9 +235,10 @@ class Lifecycle(unittest.TestCase):
     def test_100000_calls_and_memory_stays(self):
         bridge, _ = self.start(env=SMALL_QUARANTINE)
         request = pb.UpdateServiceRequest(service_id="svc-load", description="d")
-        self.assertEqual(load(bridge.address, request, 20000), {"0": 20000})
+        first, more = 20000 // SLOWNESS, 80000 // SLOWNESS
+        self.assertEqual(load(bridge.address, request, first), {"0": first})
         before = bridge.rss_kib()
-        self.assertEqual(load(bridge.address, request, 80000), {"0": 80000})
+        self.assertEqual(load(bridge.address, request, more), {"0": more})
         grown = bridge.rss_kib() - before
         self.assertLess(grown, 8 * 1024, f"{grown} KiB more after 80,000 calls")
         self.end(bridge)
