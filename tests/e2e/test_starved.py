@@ -37,7 +37,7 @@ class Called(unittest.TestCase):
     def start(self, every, total):
         sim = Sim()
         self.addCleanup(sim.end)
-        bridge = Bridge(sim.url, program="BRIDGE_STARVED", env={"STARVED_CALLS": f"{every},{total}"})
+        bridge = Bridge(sim.url, program="BRIDGE_STARVED", env={"STARVED_EVERY": str(every), "STARVED_TOTAL": str(total)})
         channel = bridge.channel()
         self.addCleanup(channel.close)
         self.stub = modelarts_service_pb2_grpc.ModelArtsServiceStub(channel)
