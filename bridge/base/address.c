@@ -18,19 +18,20 @@ bool br_address_is_valid(const char *address, uint64_t min_port)
     if (path != NULL) {
         return path[0] != '\0';
     }
-    const char *colon = strrchr(address, ':');
-    if (colon == NULL || colon == address) {
+    char host[BR_ADDRESS_HOST_CAP];
+    const char *port_text = br_address_split(address, host);
+    if (port_text == NULL) {
         return false;
     }
     /* A second colon belongs to an IPv6 address, whose brackets tell it from the port. */
-    size_t host_len = (size_t)(colon - address);
-    bool is_bracketed = address[0] == '[' && host_len > 2 && colon[-1] == ']';
+    size_t host_len = (size_t)(port_text - 1 - address);
+    bool is_bracketed = address[0] == '[' && host_len > 2 && address[host_len - 1] == ']';
     if (!is_bracketed && (address[0] == '[' || memchr(address, ':', host_len) != NULL)) {
         return false;
     }
     uint64_t port;
     return strcspn(address, "/ \t\r\n") == strlen(address) &&
-           br_parse_uint64(colon + 1, strlen(colon + 1), &port) && port >= min_port && port <= 65535;
+           br_parse_uint64(port_text, strlen(port_text), &port) && port >= min_port && port <= 65535;
 }
 
 const char *br_address_split(const char *address, char host[BR_ADDRESS_HOST_CAP])

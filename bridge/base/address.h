@@ -17,7 +17,8 @@ const char *br_address_unix_path(const char *address);
 
 /*
  * Whether |address| is "unix:" with a path, or a host and a port of at least |min_port|. The host is not looked
- * up: a name, an IPv4 address, or an IPv6 address in brackets. gRPC itself takes a port above 65535 modulo 65536.
+ * up: a name that br_address_split() takes, an IPv4 address, or an IPv6 address in brackets. gRPC itself takes a port
+ * above 65535 modulo 65536.
  */
 bool br_address_is_valid(const char *address, uint64_t min_port);
 

@@ -50,6 +50,8 @@ static void test_split_host_up_to_its_ceiling(void **state)
         memset(address, 'h', len);
         memcpy(address + len, ":1", 3);
         assert_int_equal(br_address_split(address, host) != NULL, len < BR_ADDRESS_HOST_CAP);
+        /* What is valid can be split. */
+        assert_int_equal(br_address_is_valid(address, 1), len < BR_ADDRESS_HOST_CAP);
     }
 }
 
